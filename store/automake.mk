@@ -1,0 +1,5 @@
+noinst_LIBRARIES += store/libotdstore.a
+store_libotdstore_a_SOURCES = \
+	store/store.c \
+	store/store.h
+store_libotdstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
