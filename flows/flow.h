@@ -6,9 +6,12 @@
  * what is compared with the flows that the switch reports. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/match.h"
 #include "openvswitch/ofpbuf.h"
+
+struct ofpact;
 
 /* A tunnel compiles to at most this many flows, whatever its request says. */
 #define OTD_FLOWS_PER_TUNNEL 4
@@ -37,5 +40,20 @@ void otd_flows_destroy(struct otd_flows *);
 /* Same table, priority and match: the identity of a flow in the switch. */
 bool otd_flow_same_rule(const struct otd_flow *, uint8_t table_id,
                         uint16_t priority, const struct match *);
+
+/* True if the switch cannot tell the two matches apart.  The switch adds the
+ * match on the Ethernet packet type that most fields imply and reports it back;
+ * it is not looked at unless both sides name a packet type.
+ *
+ * Matches on tun_metadata fields compare equal only if they were added in
+ * ascending order of their index, as they are decoded. */
+bool otd_match_equal(const struct match *, const struct match *);
+
+/* True if the switch would do the same for both lists of actions.  Padding and
+ * the marks that tell which OpenFlow encoding an action once had differ between
+ * what was compiled and what was decoded, so ofpacts_equal() will not do.  Like
+ * in the switch the order of actions counts. */
+bool otd_ofpacts_equal(const struct ofpact *a, size_t a_len,
+                       const struct ofpact *b, size_t b_len);
 
 #endif /* flows/flow.h */

@@ -2,9 +2,15 @@
 #ifndef OTD_MESSAGES_H
 #define OTD_MESSAGES_H 1
 
-/* Flows to OpenFlow 1.5 messages and back.  Pure but for the session that some
- * functions append to.  All xids are chosen by the caller, so that an error
- * message names the flow that caused it. */
+/* Flows to OpenFlow 1.5 messages and back.  Pure: bytes in, bytes out.  All xids
+ * are chosen by the caller, so that an error message names the flow that caused
+ * it.
+ *
+ * 'out' is any ofpbuf that can grow, usually otd_session_output(): each function
+ * appends one complete message with its length set, whatever stands before it.
+ * 'out->header' and 'out->msg' are left pointing anywhere.  A received message is
+ * one ofpbuf as otd_session_recv() returns it; what a switch puts into it is
+ * trusted nowhere. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,12 +19,18 @@
 #include "openvswitch/ofp-errors.h"
 #include "openvswitch/types.h"
 
+struct ds;
 struct ofp_header;
+struct ofpact;
 struct ofpbuf;
-struct tun_table;
 
 enum otd_flow_verb {
-    OTD_FLOW_ADD,               /* Add, or replace one with the same match (counters kept). */
+    /* Add, or replace the one with the same table, priority and match.  Counters
+     * of a replaced flow go on; its cookie and actions are the new ones, and no
+     * FLOW_REMOVED is sent for it. */
+    OTD_FLOW_ADD,
+    /* Delete the flow with this table, priority and match if its cookie is the
+     * given one too: what somebody else has put in its place stays. */
     OTD_FLOW_DELETE_STRICT,
 };
 
@@ -47,7 +59,7 @@ struct otd_flow_report {
     uint8_t table_id;
     uint16_t priority;
     uint64_t cookie;            /* Host byte order. */
-    uint64_t packets, bytes;
+    uint64_t packets, bytes;    /* UINT64_MAX if the switch does not know. */
     bool send_flow_rem;
     struct match match;
     const struct ofpact *ofpacts;       /* Borrowed; NULL in a FLOW_REMOVED. */
@@ -56,8 +68,12 @@ struct otd_flow_report {
 
 /* Iterates over the entries of a flow stats reply.  'msg' is consumed as it goes;
  * 'ofpacts' is the caller's scratch.  Returns 0, EOF at the end of this message,
- * or an OFPERR_*.  '*more' (may be NULL) tells whether further messages of the
- * same dump follow. */
+ * or an OFPERR_* (the rest of the message cannot be used then).  '*more' (may be
+ * NULL) is set with 0 and EOF and tells whether further messages of the same dump
+ * follow.  A dump is several messages with the request's xid; one without flows
+ * is one message without entries.
+ *
+ * Compare with the plan by otd_flow_same_rule() and otd_ofpacts_equal(). */
 int otd_msg_flow_dump_next(struct ofpbuf *msg, struct otd_flow_report *,
                            struct ofpbuf *ofpacts, bool *more);
 /* Only cookie, packets and bytes of each entry, read straight from the bytes
@@ -97,7 +113,9 @@ enum otd_msg_type {
 };
 enum otd_msg_type otd_msg_type(const struct ofpbuf *msg);
 ovs_be32 otd_msg_xid(const struct ofpbuf *msg);
-/* "OFPBMC_BAD_FIELD" ... of an OTD_MSG_ERROR; borrowed, static. */
+/* The error of an OTD_MSG_ERROR (0: of a kind that this library does not know),
+ * and its name, "OFPBMC_BAD_FIELD" ...; borrowed, static. */
+enum ofperr otd_msg_error(const struct ofpbuf *msg);
 const char *otd_msg_error_name(const struct ofpbuf *msg);
 
 /* The flow as ovs-ofctl would print it (no counters), appended. */
