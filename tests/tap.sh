@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# Counting and checking for shell tests (sandbox and lab); source it.
+#
+#   ok DESC / not_ok DESC [DETAIL]   one result
+#   skip DESC                        one result that was not tried, and why
+#   check DESC CMD...                ok if CMD succeeds; else its output is shown
+#   check_fails DESC CMD...          the reverse
+#   assert_eq DESC GOT WANT          ok if the two are the same text; else a diff
+#   note TEXT                        a comment line
+#   wait_until SECONDS CMD...        run CMD again and again until it succeeds;
+#                                    fails after SECONDS (its output is dropped)
+#   finish                           prints "N passed, N failed, N skipped" and
+#                                    exits, 0 only if nothing failed and at least
+#                                    one result was counted
+#
+# A script that ends without finish counts as failed.
+
+TAP_PASSED=0
+TAP_FAILED=0
+TAP_SKIPPED=0
+TAP_FINISHED=
+TAP_ATEXIT=
+
+tap_number() { echo $((TAP_PASSED + TAP_FAILED + TAP_SKIPPED)); }
+
+ok() {
+    TAP_PASSED=$((TAP_PASSED + 1))
+    echo "ok $(tap_number) - $1"
+}
+
+not_ok() {
+    TAP_FAILED=$((TAP_FAILED + 1))
+    echo "not ok $(tap_number) - $1"
+    [ $# -lt 2 ] || printf '%s\n' "$2" | sed 's/^/#   /'
+}
+
+skip() {
+    TAP_SKIPPED=$((TAP_SKIPPED + 1))
+    echo "ok $(tap_number) # SKIP $1"
+}
+
+note() { printf '%s\n' "$*" | sed 's/^/# /'; }
+
+check() {
+    local desc=$1 output status=0
+    shift
+    output=$("$@" 2>&1) || status=$?
+    if [ "$status" -eq 0 ]; then
+        ok "$desc"
+    else
+        not_ok "$desc" "status $status: $*
+$output"
+    fi
+}
+
+check_fails() {
+    local desc=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        not_ok "$desc" "succeeded: $*
+$output"
+    else
+        ok "$desc"
+    fi
+}
+
+assert_eq() {
+    if [ "$2" = "$3" ]; then
+        ok "$1"
+    else
+        not_ok "$1" "$(diff -U 100 --label wanted --label got \
+            <(printf '%s\n' "$3") <(printf '%s\n' "$2"))"
+    fi
+}
+
+wait_until() {
+    local end
+    end=$(($(date +%s%3N) + $1 * 1000))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        [ "$(date +%s%3N)" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+# at_exit CMD: run CMD when the script ends, however it ends; last given first.
+at_exit() { TAP_ATEXIT="$1; $TAP_ATEXIT"; }
+
+tap_exit() {
+    local status=$?
+    trap - EXIT
+    set +e
+    eval "$TAP_ATEXIT"
+    if [ -z "$TAP_FINISHED" ]; then
+        not_ok "the script ended early, status $status"
+        echo "$TAP_PASSED passed, $TAP_FAILED failed, $TAP_SKIPPED skipped"
+        exit 1
+    fi
+    exit "$status"
+}
+# Not in a shell for a person, nor in the lab's init, which source this too.
+case $$-$- in
+1-* | *i*) ;;
+*)
+    trap tap_exit EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    ;;
+esac
+
+finish() {
+    TAP_FINISHED=yes
+    echo "$TAP_PASSED passed, $TAP_FAILED failed, $TAP_SKIPPED skipped"
+    if [ "$TAP_FAILED" -eq 0 ] && [ $((TAP_PASSED + TAP_SKIPPED)) -gt 0 ]; then
+        exit 0
+    fi
+    exit 1
+}
