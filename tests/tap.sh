@@ -9,6 +9,10 @@
 #   note TEXT                        a comment line
 #   wait_until SECONDS CMD...        run CMD again and again until it succeeds;
 #                                    fails after SECONDS (its output is dropped)
+#   at_exit CMD                      run CMD when the script ends, however it ends
+#   allow_log REGEX                  lines of logs that are expected (grep -E)
+#   unexpected_lines PREFIX < LOG    the other WARN, ERR and EMER lines of an OVS log
+#   process_gone PID                 true if the process has ended
 #   finish                           prints "N passed, N failed, N skipped" and
 #                                    exits, 0 only if nothing failed and at least
 #                                    one result was counted
@@ -83,9 +87,32 @@ wait_until() {
     done
 }
 
-# at_exit CMD: run CMD when the script ends, however it ends; last given first.
+# The last given runs first.
 at_exit() { TAP_ATEXIT="$1; $TAP_ATEXIT"; }
 
+# A slow machine, and a daemon that is stopped by a signal, are no faults.
+TAP_LOG_ALLOWED=(
+    '\|timeval(\([^)]*\))?\|WARN\|'
+    '\|poll_loop(\([^)]*\))?\|WARN\|'
+    '\|fatal_signal(\([^)]*\))?\|WARN\|terminating with signal 15'
+)
+
+allow_log() { TAP_LOG_ALLOWED+=("$1"); }
+
+unexpected_lines() {
+    local pattern
+    pattern=$(printf '|%s' "${TAP_LOG_ALLOWED[@]}")
+    grep -E '\|(WARN|ERR|EMER)\|' | grep -vE "${pattern#|}" | sed "s/^/$1: /"
+}
+
+# One that has ended but was not waited for counts as gone.
+process_gone() {
+    local stat
+    { read -r stat < "/proc/$1/stat"; } 2> /dev/null || return 0
+    [[ $stat = *") Z "* ]]
+}
+
+# shellcheck disable=SC2317  # called by the trap
 tap_exit() {
     local status=$?
     trap - EXIT
