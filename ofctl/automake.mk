@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += ofctl/libotdofctl.a
 ofctl_libotdofctl_a_SOURCES = \
 	ofctl/appctl-client.c \
@@ -7,5 +8,8 @@ ofctl_libotdofctl_a_SOURCES = \
 	ofctl/messages.h \
 	ofctl/ovsdb.c \
 	ofctl/ovsdb.h \
+	ofctl/ovsdb-ports.c \
+	ofctl/ovsdb-private.h \
+	ofctl/ovsdb-settings.c \
 	ofctl/session.c \
 	ofctl/session.h
