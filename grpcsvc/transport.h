@@ -68,8 +68,15 @@ struct otd_transport;
 struct otd_call;
 
 enum otd_event_type {
-    OTD_EV_CALL, OTD_EV_MESSAGES, OTD_EV_HALF_CLOSE, OTD_EV_CANCELLED, OTD_EV_WRITABLE,
+    OTD_EV_CALL,                /* A new call; the first event of each. */
+    OTD_EV_MESSAGES,
+    OTD_EV_HALF_CLOSE,          /* The client has sent all, in good order. */
+    OTD_EV_CANCELLED,           /* The client, or what it sends, is broken. */
+    OTD_EV_WRITABLE,            /* send_pending() fell to 0, or from above
+                                 * OTD_SEND_LOW_WATER to it or below. */
 };
+
+#define OTD_SEND_LOW_WATER (64u << 10)      /* Bytes. */
 
 /* Request messages in a row: 'n' messages; message i is bytes
  * [ends[i-1], ends[i]) of 'data'. */
