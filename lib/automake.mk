@@ -5,4 +5,5 @@ lib_libotdlib_a_SOURCES = \
 	lib/mailbox.c \
 	lib/mailbox.h \
 	lib/paths.c \
-	lib/paths.h
+	lib/paths.h \
+	lib/utf8.h
