@@ -119,7 +119,7 @@ struct otd_geneve_encap {
 struct otd_geneve_option {
     uint16_t opt_class;
     uint8_t type;               /* With the critical bit 0x80. */
-    uint8_t len;                /* Bytes of data: a multiple of 4, 0..124. */
+    uint8_t len;                /* Bytes of data: a multiple of 4, 4..124. */
     const uint8_t *data;        /* Borrows from the spec. */
 };
 
@@ -149,7 +149,7 @@ struct otd_spec {
     union {
         struct otd_geneve_encap encap;
         struct otd_ipsec ipsec;
-        uint32_t nat_source_ip; /* s_addr. */
+        uint32_t nat_source_ip; /* For otd_ip4_from_wire(). */
     };
 };
 
@@ -160,12 +160,14 @@ void otd_spec_init(struct otd_spec *);
 const char *otd_kind_to_string(enum otd_kind);
 
 /* ---- Bytes of the wire to values.  Each adds a fault at 'path' and returns
- * false if the bytes are not acceptable. */
+ * false if the bytes are not acceptable; the value is then a stand-in that counts
+ * as given, so that otd_spec_check() does not call the same field missing. */
 
 /* 6 raw bytes or 12 ASCII hex digits.  Empty: '*given' false, true returned. */
 bool otd_mac_from_bytes(const uint8_t *, size_t n, struct eth_addr *, bool *given,
                         const char *path, struct otd_faults *);
-/* 16 raw bytes or 32 ASCII hex digits.  Empty: all zero, true returned. */
+/* 16 raw bytes or 32 ASCII hex digits.  Empty: all zero, true returned.  An
+ * IPv4-mapped address is a fault: the model would take it for IPv4. */
 bool otd_ip6_from_bytes(const uint8_t *, size_t n, struct in6_addr *,
                         const char *path, struct otd_faults *);
 /* The API's IPv4 numbers are the address's s_addr read as a little-endian
@@ -176,8 +178,9 @@ uint32_t otd_ip4_to_wire(const struct in6_addr *);
 bool otd_ifname_from_bytes(const char *, size_t n, char name[OTD_IFNAME_MAX + 1],
                            const char *path, struct otd_faults *);
 /* Appends one option to 'encap', or adds a fault (class over 16 bits, type over 8,
- * data not a multiple of 4 or over 124 bytes, a (class, type) pair twice, no
- * room).  'declared_len' is the message's own length field: 0 or equal to n. */
+ * data not a multiple of 4, none or over 124 bytes, a (class, type) pair twice, no
+ * room).  'declared_len' is the message's own length field: 0, n / 4 (what the
+ * public client sends, and the unit of the header) or n. */
 bool otd_geneve_option_add(struct otd_geneve_encap *, uint32_t opt_class,
                            uint32_t type, uint32_t declared_len,
                            const uint8_t *data, size_t n,
@@ -186,6 +189,9 @@ bool otd_geneve_option_add(struct otd_geneve_encap *, uint32_t opt_class,
 /* Iterates: '*ofs' starts at 0; returns false at the end. */
 bool otd_geneve_option_next(const struct otd_geneve_encap *, size_t *ofs,
                             struct otd_geneve_option *);
+
+/* Does an option have the critical bit (0x80 of its type)? */
+bool otd_geneve_has_critical(const struct otd_geneve_encap *);
 
 /* ---- Whole specs. */
 
@@ -209,8 +215,9 @@ void otd_spec_check(const struct otd_spec *, const struct otd_caps *,
 
 /* The merge of an _UPDATE: what 'patch' names replaces what '*base' has,
  * recursively; scalars that are 0 in 'patch' stay; a non-empty option list
- * replaces; another member of a oneof replaces; another kind of tunnel is a
- * fault, and '*base' is then unspecified. */
+ * replaces, and critical_option_present with it; another member of a oneof
+ * replaces; another kind of tunnel is a fault, and '*base' is then unspecified.
+ * 'id' and 'operation' of '*base' stay. */
 void otd_spec_merge(struct otd_spec *base, const struct otd_spec *patch,
                     struct otd_faults *);
 
@@ -223,7 +230,7 @@ struct otd_match_key {
     struct in6_addr src, dst;           /* Plain rules: the packet's addresses.  Tunnel side: outer. */
     struct in6_addr inner_src, inner_dst;
     struct eth_addr eth_src, eth_dst;   /* Plain: the packet's.  Tunnel side: inner. */
-    uint8_t side;                       /* 0 plain (encap), 1 the Geneve port (decap). */
+    uint8_t side;                       /* 0 plain (encap), 1 the Geneve port (decap), 2 ESP. */
     uint8_t family, inner_family;       /* enum otd_family. */
     uint8_t eth_given;                  /* Bit 0 dst, bit 1 src. */
     uint32_t vni;
