@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "openvswitch/poll-loop.h"
 #include "daemon.h"
@@ -47,13 +48,21 @@ find_socket(struct otd_appctl *call)
         return xstrdup(call->target);
     }
 
+    /* A daemon started with --unixctl has no number in its socket's name. */
+    char *path = xasprintf("%s/%s.ctl", ovs_rundir(), call->target);
+    if (!access(path, F_OK)) {
+        return path;
+    }
+    free(path);
+
+    /* read_pidfile() logs what it cannot open. */
     char *pidfile = xasprintf("%s/%s.pid", ovs_rundir(), call->target);
-    pid_t pid = read_pidfile(pidfile);
-    char *path = NULL;
+    pid_t pid = access(pidfile, F_OK) ? -errno : read_pidfile(pidfile);
     if (pid < 0) {
         call_fail(call, "cannot find its process in %s: %s", pidfile,
                   pid == -ESRCH ? "the daemon that wrote it is gone"
                   : ovs_strerror(-pid));
+        path = NULL;
     } else {
         path = xasprintf("%s/%s.%ld.ctl", ovs_rundir(), call->target,
                          (long int) pid);

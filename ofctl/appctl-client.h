@@ -18,8 +18,8 @@
 struct otd_appctl;
 
 /* Starts the call.  'target' is the socket's absolute path, or a daemon's name,
- * whose socket is then found by its pid file in ovs_rundir() like ovs-appctl does
- * ("ovs-vswitchd": ovs-vswitchd.PID.ctl).  'args' (borrowed for the call) are
+ * whose socket is then NAME.ctl in ovs_rundir() or, like ovs-appctl finds it, by
+ * the pid file there ("ovs-vswitchd": ovs-vswitchd.PID.ctl).  'args' (borrowed for the call) are
  * 'n_args' strings.  'timeout_ms' 0: none.  Never fails: what goes wrong is the
  * call's error. */
 struct otd_appctl *otd_appctl_call(const char *target, const char *method,
