@@ -218,6 +218,7 @@ session_connect(struct otd_session *s)
 static void
 session_put(struct otd_session *s, struct ofpbuf *msg)
 {
+    ofpmsg_update_length(msg);
     ofpbuf_put(&s->tx, msg->data, msg->size);
     ofpbuf_delete(msg);
 }
