@@ -1,3 +1,15 @@
 noinst_LIBRARIES += engine/libotdengine.a
 engine_libotdengine_a_SOURCES = \
-	engine/engine.h
+	engine/apply.c \
+	engine/counters.c \
+	engine/engine.c \
+	engine/engine.h \
+	engine/group.c \
+	engine/inspect.c \
+	engine/internal.h \
+	engine/spool.c \
+	engine/stage.c \
+	engine/sync.c \
+	engine/table.c \
+	engine/tlv.c \
+	engine/txn.c

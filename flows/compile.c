@@ -37,7 +37,7 @@ put_set_reg(struct ofpbuf *ofpacts, enum otd_register reg, uint32_t value)
 }
 
 static void
-put_resubmit(struct ofpbuf *ofpacts, enum otd_table table, ofp_port_t in_port)
+put_resubmit(struct ofpbuf *ofpacts, enum otd_table_id table, ofp_port_t in_port)
 {
     struct ofpact_resubmit *r = ofpact_put_RESUBMIT(ofpacts);
 
@@ -145,7 +145,7 @@ match_outer_ips(struct match *match, const struct otd_match_key *key)
 }
 
 static struct otd_flow *
-add_flow(struct otd_flows *flows, enum otd_table table, uint16_t priority,
+add_flow(struct otd_flows *flows, enum otd_table_id table, uint16_t priority,
          uint64_t cookie)
 {
     struct otd_flow *f = otd_flows_add(flows);
@@ -348,7 +348,7 @@ otd_compile_tunnel(const struct otd_spec *spec,
 /* ---- The pipeline itself. */
 
 static struct otd_flow *
-add_fixed(struct otd_flows *flows, enum otd_table table, uint16_t priority,
+add_fixed(struct otd_flows *flows, enum otd_table_id table, uint16_t priority,
           uint32_t *place)
 {
     return add_flow(flows, table, priority,

@@ -28,7 +28,7 @@
       "the one place where a packet leaves through a tunnel port: commits "   \
       "the lazy encapsulation")
 
-enum otd_table {
+enum otd_table_id {
 #define X(NAME, NUMBER, STRING, JOB) OTD_TABLE_##NAME = NUMBER,
     OTD_TABLES(X)
 #undef X

@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "engine/internal.h"
+
+#include <inttypes.h>
+#include "util.h"
+
+/* A chain longer than this runs into the switch's own limit on resubmits. */
+#define CHAIN_MAX 32
+
+/* Ids that the server chooses start here, out of the way of ids that people
+ * and counters choose. */
+#define CHOSEN_ID_BASE (UINT64_C(1) << 40)
+
+/* ---- What is being changed. */
+
+struct otd_pending *
+otd_group_touch(struct otd_group *group, struct otd_tunnel *t)
+{
+    struct otd_pending *p = t->pending;
+
+    if (!p) {
+        p = t->pending = xzalloc(sizeof *p);
+        p->tunnel = t;
+        p->existed = p->exists = true;
+        p->old_installed = t->installed;
+        p->old_match = t->match;
+        p->old_drop = t->drop;
+        ovs_list_push_back(&group->pendings, &p->node);
+        group->n_pendings++;
+    }
+    return p;
+}
+
+/* Compiles what the switch holds (or has staged) for 't' into '*flows'. */
+static void
+compile_present(const struct otd_group *group, const struct otd_tunnel *t,
+                struct otd_flows *flows)
+{
+    const struct otd_engine *engine = group->engine;
+    const struct otd_pending *p = t->pending;
+    struct otd_spec spec;
+
+    otd_flows_clear(flows);
+    if (!t->installed.active) {
+        return;
+    }
+    if (p && p->old_bytes && !p->staged) {
+        otd_tunnel_decode(engine, p->old_bytes, p->n_old, &spec);
+    } else {
+        otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+    }
+    otd_compile_tunnel(&spec, &t->installed, &engine->bridge, &engine->tlvs,
+                       flows);
+}
+
+/* Takes back flows of 't' that this group has already staged. */
+static void
+unstage(struct otd_group *group, struct otd_tunnel *t)
+{
+    if (t->pending->staged) {
+        struct otd_flows *flows = &group->engine->scratch;
+
+        compile_present(group, t, flows);
+        for (size_t i = 0; i < flows->n; i++) {
+            otd_stage_flow(&group->stage, OTD_FLOW_DELETE_STRICT,
+                           &flows->flows[i], t->installed.key);
+        }
+        t->pending->staged = false;
+        t->installed.active = false;
+    }
+}
+
+/* Brings the flows of 't' to what they should be now. */
+static void
+stage_tunnel(struct otd_group *group, struct otd_tunnel *t,
+             const struct otd_spec *spec)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_tunnel_facts facts;
+
+    otd_flows_clear(&engine->scratch);
+    otd_flows_clear(&engine->scratch2);
+    compile_present(group, t, &engine->scratch);
+    if (t->pending->exists) {
+        otd_tunnel_wanted_facts(engine, t, &facts, NULL);
+        otd_compile_tunnel(spec, &facts, &engine->bridge, &engine->tlvs,
+                           &engine->scratch2);
+    } else {
+        facts = t->installed;
+        facts.active = false;
+    }
+    otd_stage_difference(&group->stage, &engine->scratch, &engine->scratch2,
+                         t->installed.key);
+    t->installed = facts;
+    t->pending->staged = true;
+}
+
+/* ---- One request. */
+
+static struct otd_tunnel *
+new_tunnel(struct otd_engine *engine, uint64_t id)
+{
+    struct otd_tunnel *t = xzalloc(sizeof *t);
+
+    t->id = id;
+    t->installed.key = engine->table.next_key;
+    t->installed.in_port = OFPP_NONE;
+    do {
+        engine->table.next_key++;
+        if (!engine->table.next_key) {
+            engine->table.next_key = 1;
+        }
+    } while (otd_table_by_key(&engine->table, engine->table.next_key));
+    return t;
+}
+
+static void
+insert(struct otd_engine *engine, struct otd_tunnel *t,
+       const struct otd_spec *spec, const struct ofpbuf *bytes)
+{
+    otd_table_insert(&engine->table, t, spec,
+                     xmemdup(bytes->data, bytes->size), bytes->size);
+    if (t->iface && t->iface->ofport == OFPP_NONE) {
+        t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
+    }
+}
+
+static uint64_t
+choose_id(const struct otd_engine *engine)
+{
+    uint64_t id = CHOSEN_ID_BASE + engine->table.next_key;
+
+    while (otd_table_find(&engine->table, id)) {
+        id++;
+    }
+    return id;
+}
+
+/* What only this host and the other tunnels can say against a request. */
+static void
+check_here(struct otd_group *group, const struct otd_spec *spec,
+           const struct otd_tunnel *self, struct otd_faults *faults)
+{
+    struct otd_engine *engine = group->engine;
+    const char *ifname = spec->match.ingress_interface;
+    const struct otd_tunnel *other;
+    struct otd_match_key key;
+
+    if (ifname[0] && otd_ovsdb_is_tunnel_port(engine->ovsdb, ifname)) {
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD,
+                  "match_criteria.ingress_interface",
+                  "%s is a tunnel port; match what it delivers with a "
+                  "decapsulating tunnel and name that in tunnel_id", ifname);
+    } else if (ifname[0]
+               && otd_ovsdb_ofport(engine->ovsdb, ifname) == OFPP_NONE) {
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD,
+                  "match_criteria.ingress_interface",
+                  "there is no interface %s on bridge %s; add it to the bridge "
+                  "first", ifname, otd_ovsdb_settings(engine->ovsdb)->bridge);
+    }
+
+    otd_match_key_init(&key, spec);
+    other = otd_table_find_match(&engine->table, engine->codec, &key, self);
+    if (other) {
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, "match_criteria",
+                  "tunnel %"PRIu64" has the same effective match; change one "
+                  "of them, or delete that tunnel first", other->id);
+    }
+    if (spec->kind == OTD_KIND_GENEVE_ENCAP && !otd_faults_any(faults)) {
+        otd_tlv_map_options(group, &spec->encap, faults);
+    }
+}
+
+static char *
+put_row(struct otd_group *group, const struct otd_tunnel *t)
+{
+    struct otd_engine *engine = group->engine;
+
+    t->pending->rows = true;
+    return otd_store_put(engine->store, t->id, t->installed.key, t->bytes,
+                         t->n_bytes);
+}
+
+/* A tunnel whose flows depend on nothing that a later request of the stream could
+ * change is staged at once, so that the switch works while the stream comes in. */
+static void
+stage_early(struct otd_group *group, struct otd_tunnel *t,
+            const struct otd_spec *spec)
+{
+    if (!t->after && !t->pending->existed
+        && otd_session_is_up(group->engine->ctl)) {
+        stage_tunnel(group, t, spec);
+    }
+}
+
+static void
+apply_create(struct otd_group *group, struct otd_spec *spec,
+             struct otd_faults *faults, struct otd_tunnel **tp)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_tunnel *t = otd_table_find(&engine->table, spec->id);
+    struct otd_caps caps;
+
+    if (spec->id && t) {
+        otd_fault(faults, OTD_FAULT_ALREADY_EXISTS, "tunnel_id",
+                  "tunnel %"PRIu64" exists; update it, or delete it first",
+                  spec->id);
+    }
+    otd_engine_caps(engine, &caps);
+    otd_spec_check(spec, &caps, faults);
+    if (otd_faults_any(faults)) {
+        return;
+    }
+    check_here(group, spec, NULL, faults);
+    if (otd_faults_any(faults)) {
+        return;
+    }
+
+    if (!spec->id) {
+        spec->id = choose_id(engine);
+    }
+    t = new_tunnel(engine, spec->id);
+    ofpbuf_clear(&engine->scratch_bytes);
+    engine->codec->encode(engine->codec->aux, spec, &engine->scratch_bytes);
+    insert(engine, t, spec, &engine->scratch_bytes);
+    otd_group_touch(group, t)->existed = false;
+    stage_early(group, t, spec);
+    *tp = t;
+}
+
+static void
+apply_update(struct otd_group *group, const struct otd_spec *patch,
+             struct otd_faults *faults, struct otd_tunnel **tp)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_tunnel *t = otd_table_find(&engine->table, patch->id);
+    struct otd_spec spec;
+    struct otd_caps caps;
+
+    if (!t) {
+        otd_fault(faults, OTD_FAULT_MATCH_TUNNEL_ID, "tunnel_id",
+                  "there is no tunnel %"PRIu64" to update; create it",
+                  patch->id);
+    }
+    if (otd_faults_any(faults)) {
+        return;
+    }
+    otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+    otd_spec_merge(&spec, patch, faults);
+    if (otd_faults_any(faults)) {
+        return;
+    }
+    otd_engine_caps(engine, &caps);
+    otd_spec_check(&spec, &caps, faults);
+    if (!otd_faults_any(faults)) {
+        check_here(group, &spec, t, faults);
+    }
+    if (otd_faults_any(faults)) {
+        return;
+    }
+
+    struct otd_pending *p = otd_group_touch(group, t);
+
+    unstage(group, t);
+    engine->tlv_gc_wanted |= t->has_options;
+    otd_table_remove(&engine->table, t);
+    if (p->existed && !p->old_bytes) {
+        p->old_bytes = t->bytes;
+        p->n_old = t->n_bytes;
+    } else {
+        free(t->bytes);
+    }
+    ofpbuf_clear(&engine->scratch_bytes);
+    engine->codec->encode(engine->codec->aux, &spec, &engine->scratch_bytes);
+    insert(engine, t, &spec, &engine->scratch_bytes);
+    *tp = t;
+}
+
+static void
+apply_delete(struct otd_group *group, const struct otd_spec *spec,
+             struct otd_faults *faults, struct otd_tunnel **tp)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_tunnel *t = otd_table_find(&engine->table, spec->id);
+
+    if (!t) {
+        otd_fault(faults, OTD_FAULT_MATCH_TUNNEL_ID, "tunnel_id",
+                  "there is no tunnel %"PRIu64" to delete", spec->id);
+        return;
+    }
+    otd_faults_destroy(faults); /* Only the id counts in a delete. */
+    otd_group_touch(group, t);
+    unstage(group, t);
+    engine->tlv_gc_wanted |= t->has_options;
+    /* Now, not at the end: a later request may take over the match. */
+    t->pending->exists = false;
+    stage_tunnel(group, t, NULL);
+    t->pending->staged = false;
+    otd_table_remove(&engine->table, t);
+    *tp = t;
+}
+
+/* Requests that need the Geneve port wait for it before anything is done. */
+static bool
+must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
+{
+    struct otd_engine *engine = group->engine;
+
+    if (spec->operation != OTD_OP_CREATE
+        || engine->bridge.geneve_port != OFPP_NONE
+        || (spec->kind != OTD_KIND_GENEVE_ENCAP
+            && spec->kind != OTD_KIND_GENEVE_DECAP)) {
+        return false;
+    }
+    otd_ovsdb_want_port(engine->ovsdb, OTD_PORT_GENEVE, true);
+    return true;
+}
+
+static void
+dispatch(struct otd_group *group, struct otd_spec *spec,
+         struct otd_faults *faults, struct otd_tunnel **t)
+{
+    switch (spec->operation) {
+    case OTD_OP_CREATE:
+        apply_create(group, spec, faults, t);
+        break;
+    case OTD_OP_UPDATE:
+        apply_update(group, spec, faults, t);
+        break;
+    case OTD_OP_DELETE:
+        apply_delete(group, spec, faults, t);
+        break;
+    default:
+        otd_fault(faults, OTD_FAULT_MATCH_MISSING_FIELDS, "operation",
+                  "%"PRIu32" is none of _CREATE (1), _UPDATE (2) and _DELETE "
+                  "(3)", spec->operation);
+        break;
+    }
+}
+
+bool
+otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
+                const void *bytes, size_t n)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_faults faults = OTD_FAULTS_INITIALIZER;
+    const struct otd_faults *forced = otd_txn_forced(txn, index);
+    struct otd_tunnel *t = NULL;
+    struct otd_spec spec;
+    bool chosen;
+
+    if (!engine->codec->decode(engine->codec->aux, bytes, n, &spec, &faults)) {
+        otd_txn_add_entry(txn, index, 0, &faults);
+        return true;
+    }
+    chosen = !spec.id && spec.operation == OTD_OP_CREATE;
+    if (forced) {
+        otd_faults_append(&faults, forced);
+    } else if (must_wait_for_port(group, &spec)) {
+        otd_faults_destroy(&faults);
+        return false;
+    } else {
+        dispatch(group, &spec, &faults, &t);
+    }
+
+    if (t) {
+        struct otd_pending *p = t->pending;
+        bool gone = spec.operation == OTD_OP_DELETE;
+        char *error;
+
+        p->txn = txn;
+        p->index = index;
+        txn->n_created += spec.operation == OTD_OP_CREATE;
+        error = (gone ? otd_store_delete(engine->store, t->id)
+                 : put_row(group, t));
+        if (error) {
+            /* The stage carries what stops the whole group. */
+            group->stage.failed = true;
+            free(group->stage.error);
+            group->stage.error = error;
+        }
+        if (gone && !p->existed) {
+            /* Came and went within this stream. */
+            p->rows = true;
+        }
+    }
+    if (otd_faults_any(&faults) || chosen) {
+        otd_txn_add_entry(txn, index, spec.id, &faults);
+    }
+    otd_faults_destroy(&faults);
+    engine->n_requests++;
+    return true;
+}
+
+/* ---- The end of the last stream: what depends on other tunnels. */
+
+static void
+touch_around(struct otd_group *group, const struct otd_tunnel *t,
+             uint64_t old_after)
+{
+    struct otd_table *table = &group->engine->table;
+    struct otd_tunnel *o;
+
+    for (o = otd_table_first_after(table, t->id); o;
+         o = otd_table_next_after(table, t->id, o)) {
+        otd_group_touch(group, o);
+    }
+    if (t->after && (o = otd_table_find(table, t->after))) {
+        otd_group_touch(group, o);
+    }
+    if (old_after && old_after != t->after
+        && (o = otd_table_find(table, old_after))) {
+        otd_group_touch(group, o);
+    }
+}
+
+static uint64_t
+old_after(const struct otd_engine *engine, const struct otd_pending *p)
+{
+    struct otd_spec spec;
+
+    if (!p->old_bytes) {
+        return 0;
+    }
+    otd_tunnel_decode(engine, p->old_bytes, p->n_old, &spec);
+    return spec.match.tunnel_id;
+}
+
+/* A reference that leads nowhere, in a circle, or too far. */
+static bool
+check_reference(const struct otd_group *group, const struct otd_pending *p)
+{
+    const struct otd_table *table = &group->engine->table;
+    const struct otd_tunnel *t = p->tunnel;
+    const struct otd_tunnel *o = t;
+    char *text = NULL;
+
+    if (!t->after || !p->exists || !p->txn) {
+        return true;
+    }
+    if (!otd_table_find(table, t->after)) {
+        text = xasprintf("there is no tunnel %"PRIu64"; create it before or in "
+                         "the same stream", t->after);
+    }
+    for (int depth = 0; !text && o && o->after; depth++) {
+        o = otd_table_find(table, o->after);
+        if (o == t) {
+            text = xasprintf("tunnel %"PRIu64" follows itself through tunnel "
+                             "%"PRIu64"; break the circle", t->id, t->after);
+        } else if (depth >= CHAIN_MAX) {
+            text = xasprintf("the chain through tunnel %"PRIu64" is longer than "
+                             "%d tunnels", t->after, CHAIN_MAX);
+        }
+    }
+    if (text) {
+        otd_txn_force_failure(p->txn, p->index, OTD_FAULT_MATCH_TUNNEL_ID,
+                              "match_criteria.tunnel_id", text);
+        free(text);
+        return false;
+    }
+    return true;
+}
+
+/* What a chain of overlays cannot be in one pass of the switch. */
+static bool
+check_chain_kind(const struct otd_group *group, const struct otd_pending *p)
+{
+    const struct otd_tunnel *t = p->tunnel;
+    const struct otd_tunnel *prev;
+    char *text = NULL;
+
+    if (!t->after || !p->exists || !p->txn
+        || !(prev = otd_table_find(&group->engine->table, t->after))) {
+        return true;
+    }
+    if (t->kind == OTD_KIND_GENEVE_DECAP) {
+        text = xasprintf("a geneve decap after tunnel %"PRIu64" (%s): the "
+                         "switch takes one overlay header off a packet, when "
+                         "it comes in", prev->id, otd_kind_to_string(prev->kind));
+    } else if (prev->kind == OTD_KIND_GENEVE_ENCAP) {
+        text = xasprintf("a %s after tunnel %"PRIu64" (geneve encap): a second "
+                         "overlay encapsulation cannot be expressed in one "
+                         "pass of the switch",
+                         otd_kind_to_string(t->kind), prev->id);
+    }
+    if (text) {
+        otd_txn_force_failure(p->txn, p->index, OTD_FAULT_TUNNEL_NOT_SUPPORTED,
+                              "match_criteria.tunnel_id", text);
+        free(text);
+        return false;
+    }
+    return true;
+}
+
+bool
+otd_group_finish(struct otd_group *group)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_pending *p;
+    bool ok = true;
+
+    /* The list grows while it is walked, at its end, by tunnels that no request
+     * touched: these have neighbours already taken care of. */
+    LIST_FOR_EACH (p, node, &group->pendings) {
+        if (p->txn) {
+            touch_around(group, p->tunnel, old_after(engine, p));
+        }
+        ok = check_reference(group, p) && check_chain_kind(group, p) && ok;
+    }
+    if (!ok) {
+        return false;
+    }
+
+    LIST_FOR_EACH (p, node, &group->pendings) {
+        struct otd_tunnel *t = p->tunnel;
+        struct otd_tunnel_facts facts;
+        struct otd_spec spec;
+
+        if (!p->exists) {
+            continue;
+        }
+        otd_tunnel_wanted_facts(engine, t, &facts, NULL);
+        if ((p->staged || (p->existed && !p->old_bytes))
+            && !memcmp(&facts, &t->installed, sizeof facts)) {
+            continue;
+        }
+        otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+        stage_tunnel(group, t, &spec);
+    }
+    return true;
+}
+
+/* ---- Back to how it was. */
+
+static void
+undo_one(struct otd_engine *engine, struct otd_pending *p)
+{
+    struct otd_tunnel *t = p->tunnel;
+
+    if (p->exists) {
+        otd_table_remove(&engine->table, t);
+    }
+    if (p->existed) {
+        struct otd_spec spec;
+        uint8_t *bytes = p->old_bytes ? p->old_bytes : t->bytes;
+        size_t n = p->old_bytes ? p->n_old : t->n_bytes;
+
+        if (p->old_bytes) {
+            free(t->bytes);
+            p->old_bytes = NULL;
+        }
+        otd_tunnel_decode(engine, bytes, n, &spec);
+        otd_table_insert(&engine->table, t, &spec, bytes, n);
+        if (t->iface && t->iface->ofport == OFPP_NONE) {
+            t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
+        }
+        t->installed = p->old_installed;
+        t->match = p->old_match;
+        t->drop = p->old_drop;
+        t->pending = NULL;
+    } else {
+        otd_tunnel_free(t);
+    }
+}
+
+void
+otd_group_undo(struct otd_group *group)
+{
+    struct otd_pending *p;
+
+    /* First all new ones out, so that no index holds two of one id or match. */
+    LIST_FOR_EACH (p, node, &group->pendings) {
+        if (p->exists) {
+            otd_table_remove(&group->engine->table, p->tunnel);
+            p->exists = false;
+        }
+    }
+    LIST_FOR_EACH_SAFE (p, node, &group->pendings) {
+        undo_one(group->engine, p);
+        ovs_list_remove(&p->node);
+        free(p->old_bytes);
+        free(p);
+    }
+    group->n_pendings = 0;
+}
+
+/* The changes stand: forgets how it was. */
+void
+otd_group_free_pendings(struct otd_group *group)
+{
+    struct otd_pending *p;
+
+    LIST_FOR_EACH_SAFE (p, node, &group->pendings) {
+        ovs_list_remove(&p->node);
+        if (p->exists) {
+            p->tunnel->pending = NULL;
+        } else {
+            otd_tunnel_free(p->tunnel);
+        }
+        free(p->old_bytes);
+        free(p);
+    }
+    group->n_pendings = 0;
+}

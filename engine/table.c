@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+#include "engine/internal.h"
+
+#include <inttypes.h>
+#include "hash.h"
+#include "util.h"
+
+static uint32_t
+hash_id(uint64_t id)
+{
+    return hash_uint64(id);
+}
+
+void
+otd_table_init(struct otd_table *table)
+{
+    memset(table, 0, sizeof *table);
+    hmap_init(&table->by_id);
+    hmap_init(&table->by_match);
+    hmap_init(&table->by_after);
+    hmap_init(&table->ifaces);
+    table->next_key = 1;
+}
+
+void
+otd_table_destroy(struct otd_table *table)
+{
+    struct otd_tunnel *t;
+
+    HMAP_FOR_EACH_SAFE (t, by_id, &table->by_id) {
+        otd_table_remove(table, t);
+        otd_tunnel_free(t);
+    }
+    hmap_destroy(&table->by_id);
+    hmap_destroy(&table->by_match);
+    hmap_destroy(&table->by_after);
+    hmap_destroy(&table->ifaces);
+    for (size_t i = 0; i < table->n_chunks; i++) {
+        free(table->chunks[i]);
+    }
+    free(table->chunks);
+    free(table->chunk_used);
+}
+
+struct otd_tunnel *
+otd_table_find(const struct otd_table *table, uint64_t id)
+{
+    struct otd_tunnel *t;
+
+    HMAP_FOR_EACH_WITH_HASH (t, by_id, hash_id(id), &table->by_id) {
+        if (t->id == id) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Keys: an array of arrays, since keys are dense and grow. */
+
+struct otd_tunnel *
+otd_table_by_key(const struct otd_table *table, uint32_t key)
+{
+    size_t c = key / OTD_KEY_CHUNK;
+
+    return (c < table->n_chunks && table->chunks[c]
+            ? table->chunks[c][key % OTD_KEY_CHUNK] : NULL);
+}
+
+struct otd_tunnel *
+otd_table_next_key(const struct otd_table *table, uint32_t key)
+{
+    for (size_t c = key / OTD_KEY_CHUNK; c < table->n_chunks; c++) {
+        size_t i = c == key / OTD_KEY_CHUNK ? key % OTD_KEY_CHUNK : 0;
+
+        for (; table->chunks[c] && i < OTD_KEY_CHUNK; i++) {
+            if (table->chunks[c][i]) {
+                return table->chunks[c][i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void
+keys_insert(struct otd_table *table, struct otd_tunnel *t)
+{
+    size_t c = t->installed.key / OTD_KEY_CHUNK;
+
+    if (c >= table->n_chunks) {
+        size_t n = MAX(c + 1, table->n_chunks * 2);
+
+        table->chunks = xrealloc(table->chunks, n * sizeof *table->chunks);
+        table->chunk_used = xrealloc(table->chunk_used,
+                                     n * sizeof *table->chunk_used);
+        for (size_t i = table->n_chunks; i < n; i++) {
+            table->chunks[i] = NULL;
+            table->chunk_used[i] = 0;
+        }
+        table->n_chunks = n;
+    }
+    if (!table->chunks[c]) {
+        table->chunks[c] = xcalloc(OTD_KEY_CHUNK, sizeof **table->chunks);
+    }
+    ovs_assert(!table->chunks[c][t->installed.key % OTD_KEY_CHUNK]);
+    table->chunks[c][t->installed.key % OTD_KEY_CHUNK] = t;
+    table->chunk_used[c]++;
+}
+
+static void
+keys_remove(struct otd_table *table, struct otd_tunnel *t)
+{
+    size_t c = t->installed.key / OTD_KEY_CHUNK;
+
+    table->chunks[c][t->installed.key % OTD_KEY_CHUNK] = NULL;
+    if (!--table->chunk_used[c]) {
+        free(table->chunks[c]);
+        table->chunks[c] = NULL;
+    }
+}
+
+/* ---- Matches. */
+
+struct otd_tunnel *
+otd_table_find_match(const struct otd_table *table,
+                     const struct otd_codec *codec,
+                     const struct otd_match_key *key,
+                     const struct otd_tunnel *except)
+{
+    struct otd_tunnel *t;
+
+    HMAP_FOR_EACH_WITH_HASH (t, by_match, otd_match_key_hash(key),
+                             &table->by_match) {
+        struct otd_faults faults = OTD_FAULTS_INITIALIZER;
+        struct otd_match_key other;
+        struct otd_spec spec;
+
+        if (t == except) {
+            continue;
+        }
+        codec->decode(codec->aux, t->bytes, t->n_bytes, &spec, &faults);
+        otd_faults_destroy(&faults);
+        otd_match_key_init(&other, &spec);
+        if (!memcmp(key, &other, sizeof other)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+struct otd_tunnel *
+otd_table_first_after(const struct otd_table *table, uint64_t id)
+{
+    struct otd_tunnel *t;
+
+    HMAP_FOR_EACH_WITH_HASH (t, by_after, hash_id(id), &table->by_after) {
+        if (t->after == id) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+struct otd_tunnel *
+otd_table_next_after(const struct otd_table *table OVS_UNUSED, uint64_t id,
+                     const struct otd_tunnel *t)
+{
+    struct hmap_node *node = CONST_CAST(struct hmap_node *, &t->by_after);
+
+    while ((node = hmap_next_with_hash(node))) {
+        struct otd_tunnel *next = CONTAINER_OF(node, struct otd_tunnel,
+                                               by_after);
+        if (next->after == id) {
+            return next;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Interfaces. */
+
+struct otd_iface *
+otd_table_find_iface(const struct otd_table *table, const char *name)
+{
+    struct otd_iface *iface;
+
+    HMAP_FOR_EACH_WITH_HASH (iface, node, hash_string(name, 0),
+                             &table->ifaces) {
+        if (!strcmp(iface->name, name)) {
+            return iface;
+        }
+    }
+    return NULL;
+}
+
+static struct otd_iface *
+iface_ref(struct otd_table *table, const char *name)
+{
+    struct otd_iface *iface = otd_table_find_iface(table, name);
+
+    if (!iface) {
+        iface = xzalloc(sizeof *iface);
+        ovs_strlcpy(iface->name, name, sizeof iface->name);
+        iface->ofport = OFPP_NONE;
+        ovs_list_init(&iface->tunnels);
+        hmap_insert(&table->ifaces, &iface->node, hash_string(name, 0));
+    }
+    return iface;
+}
+
+/* ---- In and out. */
+
+void
+otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
+                 const struct otd_spec *spec, uint8_t *bytes, size_t n)
+{
+    struct otd_match_key key;
+
+    t->bytes = bytes;
+    t->n_bytes = n;
+    t->kind = spec->kind;
+    t->next_action = spec->next_action;
+    t->after = spec->match.tunnel_id;
+    t->has_options = (spec->kind == OTD_KIND_GENEVE_ENCAP
+                      && spec->encap.options_len > 0);
+
+    otd_match_key_init(&key, spec);
+    hmap_insert(&table->by_id, &t->by_id, hash_id(t->id));
+    hmap_insert(&table->by_match, &t->by_match, otd_match_key_hash(&key));
+    if (t->after) {
+        hmap_insert(&table->by_after, &t->by_after, hash_id(t->after));
+    }
+    if (spec->match.ingress_interface[0]) {
+        t->iface = iface_ref(table, spec->match.ingress_interface);
+        ovs_list_push_back(&t->iface->tunnels, &t->iface_node);
+    }
+    keys_insert(table, t);
+}
+
+void
+otd_table_remove(struct otd_table *table, struct otd_tunnel *t)
+{
+    hmap_remove(&table->by_id, &t->by_id);
+    hmap_remove(&table->by_match, &t->by_match);
+    if (t->after) {
+        hmap_remove(&table->by_after, &t->by_after);
+    }
+    if (t->iface) {
+        ovs_list_remove(&t->iface_node);
+        if (ovs_list_is_empty(&t->iface->tunnels)) {
+            hmap_remove(&table->ifaces, &t->iface->node);
+            free(t->iface);
+        }
+        t->iface = NULL;
+    }
+    keys_remove(table, t);
+}
+
+void
+otd_tunnel_free(struct otd_tunnel *t)
+{
+    if (t) {
+        free(t->bytes);
+        free(t);
+    }
+}
+
+/* ---- What a tunnel's flows depend on. */
+
+void
+otd_tunnel_decode(const struct otd_engine *engine, const uint8_t *bytes,
+                  size_t n, struct otd_spec *spec)
+{
+    struct otd_faults faults = OTD_FAULTS_INITIALIZER;
+
+    engine->codec->decode(engine->codec->aux, bytes, n, spec, &faults);
+    ovs_assert(!otd_faults_any(&faults));
+}
+
+static void
+inactive(struct otd_tunnel_facts *facts, struct ds *why, const char *format, ...)
+    OVS_PRINTF_FORMAT(3, 4);
+
+static void
+inactive(struct otd_tunnel_facts *facts, struct ds *why, const char *format, ...)
+{
+    facts->active = false;
+    if (why) {
+        va_list args;
+
+        if (why->length) {
+            ds_put_cstr(why, "; ");
+        }
+        va_start(args, format);
+        ds_put_format_valist(why, format, args);
+        va_end(args);
+    }
+}
+
+/* Whether, and why not, 't' can follow the tunnel that it names. */
+static void
+wanted_after(const struct otd_engine *engine, const struct otd_tunnel *t,
+             struct otd_tunnel_facts *facts, struct ds *why)
+{
+    const struct otd_tunnel *prev = otd_table_find(&engine->table, t->after);
+
+    if (!prev) {
+        inactive(facts, why, "tunnel %"PRIu64", which match_criteria.tunnel_id "
+                 "names, does not exist", t->after);
+        return;
+    }
+    facts->after_key = prev->installed.key;
+    if (prev->next_action != OTD_ACTION_RECIRCULATE) {
+        inactive(facts, why, "tunnel %"PRIu64" hands nothing on: its "
+                 "next_action is FORWARD", t->after);
+    } else if (!otd_kind_is_decapsulating(prev->kind)) {
+        inactive(facts, why, "tunnel %"PRIu64" is a %s, and the switch cannot "
+                 "put a second overlay encapsulation around its packets",
+                 t->after, otd_kind_to_string(prev->kind));
+    }
+}
+
+void
+otd_tunnel_wanted_facts(const struct otd_engine *engine,
+                        const struct otd_tunnel *t,
+                        struct otd_tunnel_facts *facts, struct ds *why)
+{
+    memset(facts, 0, sizeof *facts);
+    facts->key = t->installed.key;
+    facts->in_port = OFPP_NONE;
+    facts->active = true;
+    facts->named = otd_table_first_after(&engine->table, t->id) != NULL;
+
+    if (t->after) {
+        wanted_after(engine, t, facts, why);
+    }
+    if (t->iface) {
+        facts->in_port = t->iface->ofport;
+        if (facts->in_port == OFPP_NONE) {
+            inactive(facts, why, "interface %s is not on the bridge",
+                     t->iface->name);
+        }
+    }
+    if (engine->bridge.geneve_port == OFPP_NONE) {
+        struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
+                                                            OTD_PORT_GENEVE);
+        inactive(facts, why, "the Geneve port is not ready%s%s",
+                 port.error ? ": " : "", port.error ? port.error : "");
+    }
+    if (!facts->active) {
+        uint32_t key = facts->key;
+
+        /* Equal facts for equal flows: an inactive tunnel has none. */
+        memset(facts, 0, sizeof *facts);
+        facts->key = key;
+        facts->in_port = OFPP_NONE;
+    }
+}
