@@ -344,7 +344,7 @@ otd_stage_difference(struct otd_stage *stage, const struct otd_flows *old,
         const struct otd_flow *g = find_rule(old, f);
 
         if (!g || g->cookie != f->cookie
-            || !ofpacts_equal(g->ofpacts.data, g->ofpacts.size,
+            || !otd_ofpacts_equal(g->ofpacts.data, g->ofpacts.size,
                               f->ofpacts.data, f->ofpacts.size)) {
             otd_stage_flow(stage, OTD_FLOW_ADD, f, key);
         }

@@ -185,7 +185,7 @@ find_equal(const struct otd_flows *flows, const struct otd_flow_report *r)
         if (otd_flow_same_rule(f, r->table_id, r->priority, &r->match)) {
             return (f->cookie == r->cookie
                     && f->send_flow_rem == r->send_flow_rem
-                    && ofpacts_equal(f->ofpacts.data, f->ofpacts.size,
+                    && otd_ofpacts_equal(f->ofpacts.data, f->ofpacts.size,
                                      r->ofpacts, r->ofpacts_len)) ? i : -1;
         }
     }
