@@ -131,15 +131,18 @@ name_rival(struct ds *s, const struct ovsrec_bridge *br,
     }
 }
 
-/* Sets '*same' to the names of those with the very same settings and '*rivals' to
- * those of the others; owned, NULL if there are none. */
+/* Sets '*same' to the names of those with the very same settings, '*same_lives' if
+ * the switch has given any of them a number, and '*rivals' to the names of the
+ * others; owned, NULL if there are none. */
 static void
 find_rivals(const struct ovsrec_open_vswitch *cfg,
             const struct port_class *class, uint16_t udp_port,
-            char **same, char **rivals)
+            char **same, bool *same_lives, char **rivals)
 {
     struct ds s = DS_EMPTY_INITIALIZER, r = DS_EMPTY_INITIALIZER;
     size_t n_rivals = 0;
+
+    *same_lives = false;
 
     for (size_t i = 0; cfg && i < cfg->n_bridges; i++) {
         const struct ovsrec_bridge *br = cfg->bridges[i];
@@ -156,6 +159,7 @@ find_rivals(const struct ovsrec_open_vswitch *cfg,
                 } else if (has_our_settings(iface)) {
                     ds_put_format(&s, "%sport %s of bridge %s",
                                   s.length ? ", " : "", iface->name, br->name);
+                    *same_lives |= iface->n_ofport && iface->ofport[0] > 0;
                 } else if (n_rivals++ < MAX_NAMED) {
                     name_rival(&r, br, iface);
                 }
@@ -227,13 +231,15 @@ refresh_port(struct otd_ovsdb *db, enum otd_port_kind kind,
     const struct port_class *class = &classes[kind];
     struct otd_port *port = &db->ports[kind];
     struct place place = find_iface(cfg, class->name);
+    uint16_t udp_port = wanted_udp_port(db, kind);
     char *same, *rivals;
+    bool same_lives;
 
     free(port->error);
     free(port->warning);
     port->error = port->warning = NULL;
     port->ofport = OFPP_NONE;
-    find_rivals(cfg, class, wanted_udp_port(db, kind), &same, &rivals);
+    find_rivals(cfg, class, udp_port, &same, &same_lives, &rivals);
 
     if (place.iface && !otd_ovsdb_is_ours(&place.port->external_ids)) {
         if (port->want == OTD_WANT) {
@@ -255,11 +261,14 @@ refresh_port(struct otd_ovsdb *db, enum otd_port_kind kind,
         port->state = OTD_PORT_PENDING;
     }
 
-    if (rivals && (port->want == OTD_WANT || port->state == OTD_PORT_READY)) {
+    if (port->state == OTD_PORT_READY && same_lives) {
+        port->warning = xasprintf("UDP port %"PRIu16" is shared: %s has the "
+                                  "same settings as %s, and only one of them "
+                                  "can work", udp_port, same, class->name);
+    } else if (port->state != OTD_PORT_ABSENT && rivals) {
         port->warning = xasprintf("UDP port %"PRIu16" is shared: %s takes "
-                                  "packets that are meant for %s",
-                                  wanted_udp_port(db, kind), rivals,
-                                  class->name);
+                                  "packets that are meant for %s", udp_port,
+                                  rivals, class->name);
     }
     free(same);
     free(rivals);
@@ -322,20 +331,26 @@ delete_port(struct ovsdb_idl_txn *txn, const struct place *place)
     ovsrec_bridge_update_ports_delvalue(place->bridge, place->port);
 }
 
-/* Puts type and options back to what they have to be.  Returns true if they were
- * not. */
+/* Puts the options back to what they have to be.  Returns true if they were
+ * not.
+ *
+ * A port that changes its UDP port must really go and come back: when it is only
+ * reconfigured and the new place is taken, ovs-vswitchd (up to 3.7) logs that and
+ * leaves a port that has a number and no error and gets no packet. */
 static bool
 repair_port(struct otd_ovsdb *db, enum otd_port_kind kind,
-            struct ovsdb_idl_txn *txn, const struct ovsrec_interface *iface)
+            struct ovsdb_idl_txn *txn, const struct place *place)
 {
+    const struct ovsrec_interface *iface = place->iface;
     struct smap options;
     bool changed = false;
 
-    wanted_options(db, kind, &options);
-    if (strcmp(iface->type, classes[kind].type)) {
-        ovsrec_interface_set_type(iface, classes[kind].type);
-        changed = true;
+    if (!has_udp_port(iface, &classes[kind], wanted_udp_port(db, kind))) {
+        delete_port(txn, place);
+        return true;
     }
+
+    wanted_options(db, kind, &options);
     if (!smap_equal(&iface->options, &options)) {
         ovsrec_interface_set_options(iface, &options);
         changed = true;
@@ -371,9 +386,13 @@ plan_port(struct otd_ovsdb *db, enum otd_port_kind kind,
         if (place.iface && !ours) {
             return false;
         } else if (place.bridge == br) {
-            return repair_port(db, kind, txn, place.iface);
+            return repair_port(db, kind, txn, &place);
         } else if (place.bridge) {
             delete_port(txn, &place);
+            return true;
+        } else if (cfg->cur_cfg < db->ports[kind].cfg) {
+            /* The switch has not seen the old one go. */
+            return false;
         }
         insert_port(db, kind, txn, br);
         return true;
