@@ -3,38 +3,20 @@
 #include "grpcsvc/server-private.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* One call on the gRPC thread, from its arrival to grpc_call_unref().
  *
- * C-core forgets nothing: a call may be unreferenced only when every batch that was
- * started on it has completed, so 'n_tags' counts them, and otd_cq_call_reap()
- * after each completion looks whether the end has come. */
-
-/* What holding a mail and a message costs beyond the bytes of data: what makes
- * a flood of tiny messages count. */
-#define MAIL_COST 1024
-#define MESSAGE_COST 8
-
-/* A closed window opens when it is this empty, so that a call is not switched on
- * and off for each message. */
-#define CALL_REOPEN (OTD_CQ_CALL_WINDOW / 2)
-#define TOTAL_REOPEN (OTD_CQ_TOTAL_WINDOW / 4 * 3)
-
-/* A mail with room for a small request, which is what most calls consist of. */
-struct roomy_mail {
-    struct otd_cq_mail mail;
-    uint32_t ends[8];
-    uint8_t data[512];
-};
+ * C-core forgets nothing: a call may be unreferenced only when every batch that
+ * was started on it has completed, so 'n_tags' counts them, and call_reap() after
+ * each completion looks whether the end has come. */
 
 static void on_recv(struct otd_tag *, bool ok);
 static void on_close(struct otd_tag *, bool ok);
 static void on_send(struct otd_tag *, bool ok);
-static void otd_cq_call_pump(struct otd_cq_call *);
+static void call_pump(struct otd_cq_call *);
 
 /* ---- Life. */
 
@@ -44,32 +26,17 @@ call_cast(struct otd_call *pub)
     return OTD_CONTAINER(pub, struct otd_cq_call, pub);
 }
 
-/* Takes 'n' bytes off the total and lets the calls that wait for it go on. */
 static void
-credit_total(struct otd_cq *cq, size_t n)
+remove_young(struct otd_cq_call *call)
 {
-    if (atomic_fetch_sub(&cq->charge, n) - n <= TOTAL_REOPEN
-        && atomic_load(&cq->any_starved)
-        && atomic_exchange(&cq->any_starved, false)) {
-        otd_mailq_push(&cq->commands, &cq->feed.mail);
-    }
-}
-
-/* Either thread. */
-void
-otd_cq_call_unref(struct otd_cq_call *call)
-{
-    if (atomic_fetch_sub(&call->refs, 1) == 1) {
-        /* What the main thread never used up. */
-        credit_total(call->cq, atomic_load(&call->charge));
-        free(call->text);
-        free(call);
+    if (call->young.next) {
+        otd_cq_list_remove(&call->young);
     }
 }
 
 /* Ends the gRPC side of the call if nothing is left to wait for. */
 static void
-otd_cq_call_reap(struct otd_cq_call *call)
+call_reap(struct otd_cq_call *call)
 {
     if (!call->finished || call->n_tags
         || (!call->status_sent && !call->dead)) {
@@ -79,6 +46,7 @@ otd_cq_call_reap(struct otd_cq_call *call)
     if (call->starved.next) {
         otd_cq_list_remove(&call->starved);
     }
+    remove_young(call);
     otd_cq_list_remove(&call->all);
     atomic_fetch_sub(&call->cq->n_calls, 1);
     grpc_call_unref(call->call);
@@ -86,8 +54,6 @@ otd_cq_call_reap(struct otd_cq_call *call)
     otd_cq_call_unref(call);
 }
 
-/* Starts RECV_CLOSE_ON_SERVER as a batch of its own, for calls that live long
- * enough for their client to go away in the meantime. */
 static void
 start_close(struct otd_cq_call *call)
 {
@@ -96,6 +62,48 @@ start_close(struct otd_cq_call *call)
     op.data.recv_close_on_server.cancelled = &call->cancelled;
     call->close_started = true;
     otd_cq_start_batch(call, &call->close, &op, 1);
+}
+
+/* RECV_CLOSE_ON_SERVER tells of a client that went away.  Most calls end too soon
+ * for that to matter, and take it in their final batch, where it costs no
+ * completion of its own.  Only a call that gets older than a tick has it started
+ * separately. */
+#define TICK_MS 100
+
+bool
+otd_cq_any_young(const struct otd_cq *cq)
+{
+    return (!otd_cq_list_is_empty(&cq->young[0])
+            || !otd_cq_list_is_empty(&cq->young[1]));
+}
+
+void
+otd_cq_age_calls(struct otd_cq *cq)
+{
+    gpr_timespec now;
+
+    if (!otd_cq_any_young(cq) || cq->server_down) {
+        return;
+    }
+    now = gpr_now(GPR_CLOCK_MONOTONIC);
+    if (gpr_time_cmp(now, cq->tick) < 0) {
+        return;
+    }
+    cq->tick = gpr_time_add(now, gpr_time_from_millis(TICK_MS, GPR_TIMESPAN));
+
+    while (!otd_cq_list_is_empty(&cq->young[1])) {
+        struct otd_cq_call *call = OTD_CONTAINER(cq->young[1].next,
+                                                 struct otd_cq_call, young);
+
+        remove_young(call);
+        start_close(call);
+    }
+    while (!otd_cq_list_is_empty(&cq->young[0])) {
+        struct otd_cq_list *elem = cq->young[0].next;
+
+        otd_cq_list_remove(elem);
+        otd_cq_list_push(&cq->young[1], elem);
+    }
 }
 
 static struct otd_cq_call *
@@ -115,112 +123,9 @@ call_create(struct otd_cq *cq, grpc_call *gcall)
     call->finish.call = call;
     call->out_last = &call->out_first;
     otd_cq_list_push(&cq->calls, &call->all);
+    otd_cq_list_push(&cq->young[0], &call->young);
     atomic_fetch_add(&cq->n_calls, 1);
     return call;
-}
-
-/* ---- Mail to the main thread. */
-
-static struct otd_cq_mail *
-get_mail(struct otd_cq_call *call)
-{
-    struct roomy_mail *room;
-
-    if (call->mail) {
-        return call->mail;
-    }
-
-    room = malloc(sizeof *room);
-    if (!room) {
-        abort();
-    }
-    memset(&room->mail, 0, sizeof room->mail);
-    room->mail.call = &call->pub;
-    room->mail.data = room->data;
-    room->mail.ends = room->ends;
-    call->data_alloc = sizeof room->data;
-    call->ends_alloc = sizeof room->ends / sizeof room->ends[0];
-    call->mail = &room->mail;
-
-    if (!call->dirty) {
-        call->dirty = true;
-        atomic_fetch_add(&call->refs, 1);
-        call->next_dirty = call->cq->dirty;
-        call->cq->dirty = call;
-    }
-    return call->mail;
-}
-
-/* Of a call, not of a log line. */
-static void
-free_mail(struct otd_cq_mail *mail)
-{
-    struct roomy_mail *room = OTD_CONTAINER(mail, struct roomy_mail, mail);
-
-    if (mail->data != room->data) {
-        free(mail->data);
-    }
-    if (mail->ends != room->ends) {
-        free(mail->ends);
-    }
-    free(room);
-}
-
-static size_t
-mail_overhead(const struct otd_cq_mail *mail)
-{
-    return MAIL_COST + MESSAGE_COST * mail->n;
-}
-
-static void
-post_mail(struct otd_cq_call *call)
-{
-    struct otd_cq_mail *mail = call->mail;
-
-    if (!mail) {
-        return;
-    }
-    call->mail = NULL;
-    if (call->finished || !call->announced) {
-        free_mail(mail);        /* Nobody there to read it. */
-        return;
-    }
-    atomic_fetch_add(&call->charge, mail->size + mail_overhead(mail));
-    atomic_fetch_add(&call->cq->charge, mail->size + mail_overhead(mail));
-    atomic_fetch_add(&call->refs, 1);
-    otd_mailbox_post(call->cq->mailbox, &mail->mail);
-}
-
-/* Posts what has gathered.  Called when no completion is at hand, so that the main
- * thread is woken for a handful of messages or calls and not for each. */
-void
-otd_cq_flush_mail(struct otd_cq *cq)
-{
-    struct otd_cq_call *call, *next, *oldest = NULL;
-
-    /* In the order of arrival: a client that came first is served first. */
-    for (call = cq->dirty; call; call = next) {
-        next = call->next_dirty;
-        call->next_dirty = oldest;
-        oldest = call;
-    }
-    cq->dirty = NULL;
-
-    for (call = oldest; call; call = next) {
-        next = call->next_dirty;
-        call->next_dirty = NULL;
-        call->dirty = false;
-        post_mail(call);
-        otd_cq_call_unref(call);
-    }
-}
-
-static void
-tell(struct otd_cq_call *call, unsigned int flags)
-{
-    if (call->announced && !call->finished) {
-        get_mail(call)->flags |= flags;
-    }
 }
 
 /* The client is gone, or what it sends is broken. */
@@ -231,139 +136,18 @@ call_broken(struct otd_cq_call *call)
     call->eof = true;
     if (!call->told_cancelled) {
         call->told_cancelled = true;
-        tell(call, OTD_CQ_CANCELLED);
-    }
-}
-
-/* Main thread: gives back 'n' bytes of charge. */
-static void
-credit(struct otd_cq_call *call, size_t n)
-{
-    size_t left = atomic_fetch_sub(&call->charge, n) - n;
-
-    credit_total(call->cq, n);
-
-    /* After the call's end the command would outlive it. */
-    if (!call->pub.finished && left <= CALL_REOPEN
-        && atomic_load(&call->held) && atomic_exchange(&call->held, false)) {
-        otd_mailq_push(&call->cq->commands, &call->read.mail);
-    }
-}
-
-void
-otd_cq_mail_done(struct otd_cq *cq, struct otd_cq_mail *mail)
-{
-    if (mail->call) {
-        struct otd_cq_call *call = call_cast(mail->call);
-
-        credit(call, mail_overhead(mail));
-        free_mail(mail);
-        otd_cq_call_unref(call);
-    } else {
-        if (cq) {
-            atomic_store(&cq->log_posted, false);
-        }
-        free(mail->log);
-        free(mail);
+        otd_cq_tell(call, OTD_CQ_CANCELLED);
     }
 }
 
 /* ---- Receiving. */
-
-static void *
-grow(void *old, void *room, size_t used, size_t alloc)
-{
-    void *new = old == room ? malloc(alloc) : realloc(old, alloc);
-
-    if (!new) {
-        abort();
-    }
-    if (old == room) {
-        memcpy(new, old, used);
-    }
-    return new;
-}
-
-/* Makes room for one message of 'len' bytes at the end of the call's mail. */
-static struct otd_cq_mail *
-mail_reserve(struct otd_cq_call *call, size_t len)
-{
-    struct otd_cq_mail *mail = get_mail(call);
-    struct roomy_mail *room = OTD_CONTAINER(mail, struct roomy_mail, mail);
-
-    if (mail->n && mail->size + len > OTD_CQ_CHUNK) {
-        post_mail(call);
-        mail = get_mail(call);
-        room = OTD_CONTAINER(mail, struct roomy_mail, mail);
-    }
-    if (mail->size + len > call->data_alloc) {
-        size_t alloc = call->data_alloc;
-
-        while (alloc < mail->size + len) {
-            alloc = alloc < OTD_CQ_CHUNK / 4 ? alloc * 4
-                    : alloc < OTD_CQ_CHUNK ? OTD_CQ_CHUNK
-                    : mail->size + len;
-        }
-        mail->data = grow(mail->data, room->data, mail->size, alloc);
-        call->data_alloc = alloc;
-    }
-    if (mail->n >= call->ends_alloc) {
-        size_t alloc = call->ends_alloc * 4;
-
-        mail->ends = grow(mail->ends, room->ends, mail->n * sizeof(uint32_t),
-                          alloc * sizeof(uint32_t));
-        call->ends_alloc = alloc;
-    }
-    return mail;
-}
-
-/* Copies the message out of gRPC's memory, once and straight to its place.  Returns
- * false if it does not decompress to at most OTD_CQ_MESSAGE_MAX. */
-static bool
-append_message(struct otd_cq_call *call, grpc_byte_buffer *bb)
-{
-    const grpc_slice_buffer *sb = &bb->data.raw.slice_buffer;
-    struct otd_cq_mail *mail;
-
-    if (bb->type == GRPC_BB_RAW
-        && bb->data.raw.compression == GRPC_COMPRESS_NONE) {
-        size_t i;
-
-        mail = mail_reserve(call, sb->length);
-        for (i = 0; i < sb->count; i++) {
-            size_t n = GRPC_SLICE_LENGTH(sb->slices[i]);
-
-            memcpy(mail->data + mail->size,
-                   GRPC_SLICE_START_PTR(sb->slices[i]), n);
-            mail->size += n;
-        }
-    } else {
-        grpc_byte_buffer_reader reader;
-        grpc_slice slice;
-        size_t n;
-
-        if (!grpc_byte_buffer_reader_init(&reader, bb)) {
-            return false;
-        }
-        slice = grpc_byte_buffer_reader_readall(&reader);
-        grpc_byte_buffer_reader_destroy(&reader);
-        n = GRPC_SLICE_LENGTH(slice);
-        mail = mail_reserve(call, n);
-        memcpy(mail->data + mail->size, GRPC_SLICE_START_PTR(slice), n);
-        mail->size += n;
-        grpc_slice_unref(slice);
-    }
-    mail->ends[mail->n++] = mail->size;
-    return true;
-}
 
 /* Reads the next message, unless a window is full. */
 static void
 read_on(struct otd_cq_call *call)
 {
     struct otd_cq *cq = call->cq;
-    size_t unposted = call->mail ? call->mail->size + mail_overhead(call->mail)
-                                 : 0;
+    size_t unposted = otd_cq_unposted(call);
     grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
 
     if (call->reading || call->eof || call->finished || call->starved.next) {
@@ -376,8 +160,8 @@ read_on(struct otd_cq_call *call)
          * Whoever clears 'held' goes on, and if that is not us then
          * OTD_CMD_READ is on its way. */
         atomic_store(&call->held, true);
-        post_mail(call);
-        if (atomic_load(&call->charge) > CALL_REOPEN
+        otd_cq_post_mail(call);
+        if (atomic_load(&call->charge) > OTD_CQ_CALL_REOPEN
             || !atomic_exchange(&call->held, false)) {
             return;
         }
@@ -387,8 +171,8 @@ read_on(struct otd_cq_call *call)
         >= OTD_CQ_TOTAL_WINDOW) {
         otd_cq_list_push(&cq->starved, &call->starved);
         atomic_store(&cq->any_starved, true);
-        post_mail(call);
-        if (atomic_load(&cq->charge) <= TOTAL_REOPEN
+        otd_cq_post_mail(call);
+        if (atomic_load(&cq->charge) <= OTD_CQ_TOTAL_REOPEN
             && atomic_exchange(&cq->any_starved, false)) {
             otd_cq_feed_starved(cq);
         }
@@ -445,9 +229,9 @@ on_recv(struct otd_tag *tag, bool ok)
             call_broken(call);
         } else {
             call->eof = true;
-            tell(call, OTD_CQ_HALF_CLOSE);
+            otd_cq_tell(call, OTD_CQ_HALF_CLOSE);
         }
-    } else if (!append_message(call, bb)) {
+    } else if (!otd_cq_append_message(call, bb)) {
         call_unreadable(call);
     } else {
         read_on(call);
@@ -455,7 +239,7 @@ on_recv(struct otd_tag *tag, bool ok)
     if (bb) {
         grpc_byte_buffer_destroy(bb);
     }
-    otd_cq_call_reap(call);
+    call_reap(call);
 }
 
 static void
@@ -466,9 +250,9 @@ on_close(struct otd_tag *tag, bool ok)
     call->n_tags--;
     if (call->cancelled || !ok) {
         call_broken(call);
-        otd_cq_call_pump(call);
+        call_pump(call);
     }
-    otd_cq_call_reap(call);
+    call_reap(call);
 }
 
 /* ---- Sending. */
@@ -535,7 +319,7 @@ send_to_byte_buffer(struct otd_cq_call *call, struct otd_cq_send *send)
  * with the initial metadata if it is the first and with the status if it is the
  * last, so that a call with one answer needs one batch and one write. */
 static void
-otd_cq_call_pump(struct otd_cq_call *call)
+call_pump(struct otd_cq_call *call)
 {
     grpc_slice details;
     grpc_op ops[4];
@@ -585,6 +369,7 @@ otd_cq_call_pump(struct otd_cq_call *call)
             ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
             ops[n++].data.recv_close_on_server.cancelled = &call->cancelled;
             call->close_started = true;
+            remove_young(call);
         }
     }
     otd_cq_start_batch(call, &call->send, ops, n);
@@ -607,23 +392,17 @@ on_send(struct otd_tag *tag, bool ok)
         call->sending = NULL;
         if (!after || (before > OTD_SEND_LOW_WATER
                        && after <= OTD_SEND_LOW_WATER)) {
-            tell(call, OTD_CQ_WRITABLE);
+            otd_cq_tell(call, OTD_CQ_WRITABLE);
         }
     }
     if (!ok && !call->status_sent) {
         call_broken(call);
     }
-    otd_cq_call_pump(call);
-    otd_cq_call_reap(call);
+    call_pump(call);
+    call_reap(call);
 }
 
-/* ---- Commands of the main thread.  The functions above the line run there. */
-
-void
-otd_cq_consumed(struct otd_call *pub, size_t n)
-{
-    credit(call_cast(pub), n);
-}
+/* ---- Commands, main thread. */
 
 void
 otd_cq_send(struct otd_call *pub, const void *data, size_t n, void *owner)
@@ -659,7 +438,7 @@ otd_cq_finish(struct otd_call *pub, enum otd_status status, const char *text)
     otd_mailq_push(&call->cq->commands, &call->finish.mail);
 }
 
-/* ----------------------------------------------------------------------- */
+/* ---- Commands, gRPC thread. */
 
 /* Applies one command.  'more' says that the next one is for the same call: then
  * nothing is sent yet, so that an answer and its status go out in one batch. */
@@ -691,8 +470,8 @@ otd_cq_call_run_command(struct otd_command *cmd, bool more)
         return;
     }
     if (!more) {
-        otd_cq_call_pump(call);
-        otd_cq_call_reap(call);
+        call_pump(call);
+        call_reap(call);
     }
 }
 
@@ -708,8 +487,8 @@ otd_cq_call_abort(struct otd_cq_call *call, grpc_status_code status,
     call->eof = true;
     call->status = status;
     call->text = strdup(text);
-    otd_cq_call_pump(call);
-    otd_cq_call_reap(call);
+    call_pump(call);
+    call_reap(call);
 }
 
 /* ---- Arrival. */
@@ -734,8 +513,7 @@ otd_cq_call_new(struct otd_cq *cq, int method, grpc_call *gcall,
     } else if (otd_methods[method].client_streams) {
         call->pub.method = method;
         call->announced = true;
-        tell(call, OTD_CQ_NEW);
-        start_close(call);
+        otd_cq_tell(call, OTD_CQ_NEW);
         read_on(call);
     } else if (!payload) {
         /* Also where the message was too long; then gRPC has answered. */
@@ -745,12 +523,9 @@ otd_cq_call_new(struct otd_cq *cq, int method, grpc_call *gcall,
         call->pub.method = method;
         call->announced = true;
         call->eof = true;
-        tell(call, OTD_CQ_NEW | OTD_CQ_HALF_CLOSE);
-        if (!append_message(call, payload)) {
+        otd_cq_tell(call, OTD_CQ_NEW | OTD_CQ_HALF_CLOSE);
+        if (!otd_cq_append_message(call, payload)) {
             call_unreadable(call);
-        }
-        if (otd_methods[method].server_streams) {
-            start_close(call);
         }
     }
     if (payload) {

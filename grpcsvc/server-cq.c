@@ -179,6 +179,7 @@ on_server_down(struct otd_tag *tag, bool ok)
     struct otd_cq *cq = OTD_CONTAINER(tag, struct otd_cq, server_tag);
 
     cq->server_down = true;
+    cq->stop_deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
     grpc_completion_queue_shutdown(cq->queue);
 }
 
@@ -187,6 +188,7 @@ static grpc_event
 next_event(struct otd_cq *cq)
 {
     gpr_timespec forever = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    gpr_timespec deadline;
     grpc_event event;
 
     event = grpc_completion_queue_next(cq->queue,
@@ -196,13 +198,13 @@ next_event(struct otd_cq *cq)
     }
 
     otd_cq_flush_mail(cq);
+    otd_cq_age_calls(cq);
+    deadline = (cq->stopping ? cq->stop_deadline
+                : otd_cq_any_young(cq) ? cq->tick : forever);
     atomic_store(&cq->sleeping, true);
     if (otd_mailq_is_empty(&cq->commands)) {
-        event = grpc_completion_queue_next(
-            cq->queue,
-            cq->stopping && !cq->server_down ? cq->stop_deadline : forever,
-            NULL);
-        if (event.type == GRPC_QUEUE_TIMEOUT) {
+        event = grpc_completion_queue_next(cq->queue, deadline, NULL);
+        if (event.type == GRPC_QUEUE_TIMEOUT && cq->stopping) {
             grpc_server_cancel_all_calls(cq->server);
             cq->stop_deadline = forever;
         }
@@ -235,6 +237,7 @@ cq_main(void *cq_)
             tag->done(tag, event.success != 0);
             if (++n_unflushed >= MAX_UNFLUSHED) {
                 otd_cq_flush_mail(cq);
+                otd_cq_age_calls(cq);
                 n_unflushed = 0;
             }
         } else {
@@ -440,6 +443,9 @@ otd_cq_start(const struct otd_cq_config *config, struct otd_cq **cqp,
     cq->free_message = config->free_message;
     otd_cq_list_init(&cq->calls);
     otd_cq_list_init(&cq->starved);
+    otd_cq_list_init(&cq->young[0]);
+    otd_cq_list_init(&cq->young[1]);
+    cq->tick = gpr_time_0(GPR_CLOCK_MONOTONIC);
     cq->bell.done = on_bell;
     cq->server_tag.done = on_server_down;
     cq->feed.type = OTD_CMD_FEED;

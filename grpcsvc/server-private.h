@@ -86,6 +86,7 @@ struct otd_cq_call {
 
     /* Close. */
     struct otd_tag close;
+    struct otd_cq_list young;   /* In one of otd_cq's 'young'; NULLs if not. */
     bool close_started;
     int cancelled;
 
@@ -137,6 +138,8 @@ struct otd_cq {
 
     struct otd_cq_list calls;
     _Atomic(size_t) n_calls;
+    struct otd_cq_list young[2];        /* This tick's calls, the last one's. */
+    gpr_timespec tick;          /* When otd_cq_age_calls() is due. */
     struct otd_cq_call *dirty;  /* Calls whose mail must be posted. */
     struct otd_cq_list starved; /* Calls that wait for the total window. */
     atomic_bool any_starved;
@@ -172,6 +175,12 @@ otd_cq_list_push(struct otd_cq_list *list, struct otd_cq_list *elem)
     list->prev = elem;
 }
 
+static inline bool
+otd_cq_list_is_empty(const struct otd_cq_list *list)
+{
+    return list->next == list;
+}
+
 static inline void
 otd_cq_list_remove(struct otd_cq_list *elem)
 {
@@ -180,15 +189,34 @@ otd_cq_list_remove(struct otd_cq_list *elem)
     elem->prev = elem->next = NULL;
 }
 
+/* server-mail.c.  A window that was full opens again when it is this empty, so that
+ * a call is not switched on and off for each message. */
+#define OTD_CQ_CALL_REOPEN (OTD_CQ_CALL_WINDOW / 2)
+#define OTD_CQ_TOTAL_REOPEN (OTD_CQ_TOTAL_WINDOW / 4 * 3)
+
+/* Adds a message to the call's mail.  Copies it out of gRPC's memory, once and
+ * straight to its place.  Returns false if it does not decompress to at most
+ * OTD_CQ_MESSAGE_MAX. */
+bool otd_cq_append_message(struct otd_cq_call *, grpc_byte_buffer *);
+/* Adds OTD_CQ_* flags to the call's mail. */
+void otd_cq_tell(struct otd_cq_call *, unsigned int flags);
+void otd_cq_post_mail(struct otd_cq_call *);
+/* Posts what all calls have gathered.  Called when no completion is at hand, so
+ * that the main thread is woken for a handful of messages or calls and not for
+ * each. */
+void otd_cq_flush_mail(struct otd_cq *);
+size_t otd_cq_unposted(const struct otd_cq_call *);
+void otd_cq_call_unref(struct otd_cq_call *);
+
 /* server-call.c */
 void otd_cq_call_new(struct otd_cq *, int method, grpc_call *,
                      grpc_byte_buffer *payload);
 void otd_cq_call_run_command(struct otd_command *, bool more);
 void otd_cq_call_abort(struct otd_cq_call *, grpc_status_code,
                        const char *text);
-void otd_cq_call_unref(struct otd_cq_call *);
-void otd_cq_flush_mail(struct otd_cq *);
 void otd_cq_feed_starved(struct otd_cq *);
+bool otd_cq_any_young(const struct otd_cq *);
+void otd_cq_age_calls(struct otd_cq *);
 
 /* server-tls.c.  One for all "tls:" addresses. */
 char *otd_tls_create(const struct otd_cq_config *, struct otd_cq *,
