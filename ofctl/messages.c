@@ -488,7 +488,9 @@ otd_msg_xid(const struct ofpbuf *msg)
 enum ofperr
 otd_msg_error(const struct ofpbuf *msg)
 {
-    return ofperr_decode_msg(msg_header(msg), NULL);
+    /* ofperr_decode_msg() takes it for granted that it is one. */
+    return (otd_msg_type(msg) == OTD_MSG_ERROR
+            ? ofperr_decode_msg(msg_header(msg), NULL) : 0);
 }
 
 const char *
