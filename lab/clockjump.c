@@ -1,6 +1,6 @@
 /* Preloaded into the User-mode Linux process only (never into a program that
  * runs inside the lab): moves the lab's monotonic clock 11 seconds ahead once,
- * 300 ms after the boot began.
+ * 700 ms after the boot began.
  *
  * Why: count_cpu_cores() of Open vSwitch 3.1 answers 0 until the system has
  * been up for 10 seconds, and ovs-vswitchd then starts no handler threads and
@@ -26,8 +26,8 @@ clock_gettime(clockid_t id, struct timespec *ts)
         if (!start) {
             start = now;
         }
-        /* Not from the start: the kernel counts from its first reading. */
-        if (now - start > 300000000LL) {
+        /* Not from the start: the kernel counts from its first readings. */
+        if (now - start > 700000000LL) {
             jumped = 1;
         }
         if (jumped) {

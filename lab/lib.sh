@@ -151,53 +151,55 @@ EOF
 hypervisor_first_start() {
     local n=$1
     hv "$n" cp "$LAB_WORK/conf.db" /etc/openvswitch/conf.db
+    vm_link "$n" "$n" &&
     start_ovsdb "$n" &&
     hv "$n" ovs-vsctl --no-wait init \
         -- set Open_vSwitch . external_ids:system-id="h$n" \
             external_ids:hostname="h$n" \
             external_ids:tunneld-bridge=br-int \
-            external_ids:tunneld-encap-ip="$(hv_ip "$n"),$(hv_ip6 "$n")" \
-        -- add-br br-int -- set-fail-mode br-int secure &&
-    vm_link "$n" "$n" --no-wait &&
+            external_ids:tunneld-encap-ip="\"172.16.0.$n,fd00:16::$n\"" \
+        -- add-br br-int -- set-fail-mode br-int secure \
+        -- add-port br-int "vm$n" \
+        -- set Interface "vm$n" external_ids:iface-id="vm$n" &&
     start_vswitchd "$n" &&
     if [ "$LAB_TUNNELD" != no ] && [ -x "$OTD_BUILDDIR/ovs-tunneld" ]; then
         start_tunneld "$n"
     fi
 }
 
+# VM n and its link to hypervisor hv.
 vm_link() {
     local n=$1 hv=$2
-    shift 2
     ip netns add "vm$n"
-    ip -n "h$hv" link add "vm$n" type veth peer name eth0 \
-        address "$(vm_mac "$n")" netns "vm$n" || return 1
-    vm "$n" sysctl -qw net.ipv6.conf.eth0.accept_ra=0
-    ip -n "h$hv" link set "vm$n" up
-    ip -n "vm$n" -batch - <<EOF || return 1
+    ip -n "h$hv" -batch - <<EOF &&
+link add vm$n type veth peer name eth0 address $(vm_mac "$n") netns vm$n
+link set vm$n up
+EOF
+    ip -n "vm$n" -batch - <<EOF
 link set lo up
-address add $(vm_ip "$n")/24 dev eth0
-address add $(vm_ip6 "$n")/64 dev eth0 nodad
+address add 10.0.0.$n/24 dev eth0
+address add fd00:10::$n/64 dev eth0 nodad
 link set eth0 up
 EOF
-    hv "$hv" ovs-vsctl "$@" add-port br-int "vm$n" \
-        -- set Interface "vm$n" external_ids:iface-id="vm$n"
 }
 
 vm_add() {
-    vm_link "$1" "$2" && vm_neighbours
+    vm_link "$1" "$2" &&
+    hv "$2" ovs-vsctl add-port br-int "vm$1" \
+        -- set Interface "vm$1" external_ids:iface-id="vm$1" &&
+    vm_neighbours
 }
 
-# Every VM knows every other one.
+# Every VM knows every VM.
 vm_neighbours() {
-    local a b
-    local all=(/run/netns/vm*)
-    for a in "${all[@]}"; do
-        for b in "${all[@]}"; do
-            [ "$a" != "$b" ] || continue
-            b=${b#/run/netns/vm}
-            echo "neigh replace $(vm_ip "$b") lladdr $(vm_mac "$b") dev eth0 nud permanent"
-            echo "neigh replace $(vm_ip6 "$b") lladdr $(vm_mac "$b") dev eth0 nud permanent"
-        done | ip -n "$(basename "$a")" -batch -
+    local vm all=(/run/netns/vm*) batch=
+    for vm in "${all[@]#/run/netns/vm}"; do
+        printf -v batch '%sneigh replace %s dev eth0 nud permanent\n' \
+            "$batch" "10.0.0.$vm lladdr $(vm_mac "$vm")" \
+            "" "fd00:10::$vm lladdr $(vm_mac "$vm")"
+    done
+    for vm in "${all[@]#/run/netns/}"; do
+        ip -n "$vm" -batch - <<< "$batch" || return 1
     done
 }
 

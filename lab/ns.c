@@ -46,7 +46,7 @@ hold(const char *pidfile, const char *netns, char **dirs)
 
     join(netns, CLONE_NEWNET);
     must(unshare(CLONE_NEWNS), "unshare");
-    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private /");
+    must(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "slave /");
     must(mount("sysfs", "/sys", "sysfs", 0, NULL), "/sys");
     for (; *dirs; dirs++) {
         mkdir(*dirs, 0755);

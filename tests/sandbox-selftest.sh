@@ -32,6 +32,7 @@ assert_eq "inbound, another VNI" \
     "$(trace_actions 'in_port=gnv,tun_id=0x65,tun_src=172.16.0.2,tun_dst=172.16.0.1,ip')" drop
 
 receive vm1 'in_port(1),eth(src=52:54:00:00:00:01,dst=52:54:00:00:00:02),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.9,proto=17,tos=0,ttl=64,frag=no),udp(src=1,dst=2)' > /dev/null
+# shellcheck disable=SC2317  # called by wait_until
 datapath_has() { appctl dpctl/dump-flows | grep -q "$1"; }
 check "a received packet makes a datapath flow" wait_until 5 datapath_has 10.0.0.9
 
