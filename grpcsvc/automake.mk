@@ -34,6 +34,7 @@ grpcsvc_libotdgrpc_a_SOURCES = \
 	grpcsvc/server-call.c \
 	grpcsvc/server-cq.c \
 	grpcsvc/server-cq.h \
+	grpcsvc/server-mail.c \
 	grpcsvc/server-private.h \
 	grpcsvc/server-tls.c \
 	grpcsvc/server.c \

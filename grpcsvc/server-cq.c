@@ -287,6 +287,8 @@ create_server(void)
         int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, OTD_CQ_MESSAGE_MAX),
         int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024),
+        /* We decompress ourselves, see server-mail.c. */
+        int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
         /* A stream's HTTP/2 window stays what it is: the estimator would
          * let a client that nobody reads send megabytes ahead. */
         int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),

@@ -3,10 +3,10 @@
 #include "grpcsvc/server-private.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 /* What the main thread gets to read: request messages packed into mails, and the
  * account of the memory that they hold. */
@@ -250,39 +250,85 @@ mail_reserve(struct otd_cq_call *call, size_t len)
     return mail;
 }
 
+static void
+copy_slices(uint8_t *dst, const grpc_slice_buffer *sb)
+{
+    size_t i;
+
+    for (i = 0; i < sb->count; i++) {
+        size_t n = GRPC_SLICE_LENGTH(sb->slices[i]);
+
+        memcpy(dst, GRPC_SLICE_START_PTR(sb->slices[i]), n);
+        dst += n;
+    }
+}
+
+/* Decompresses to at most OTD_CQ_MESSAGE_MAX bytes.  Returns the message (owned)
+ * and its size, or NULL.
+ *
+ * gRPC's own decompression, which is switched off, looks at the limit only
+ * afterwards: one megabyte of gzip makes a gigabyte of memory. */
+static uint8_t *
+inflate_slices(const grpc_slice_buffer *sb, bool gzip, size_t *n)
+{
+    const size_t max = OTD_CQ_MESSAGE_MAX + 1;  /* One more shows excess. */
+    size_t alloc = sb->length < 64 << 10 ? 256 << 10 : max;
+    uint8_t *out = otd_cq_alloc(alloc);
+    z_stream z = { .next_out = out, .avail_out = alloc };
+    int retval = inflateInit2(&z, MAX_WBITS + (gzip ? 16 : 0));
+    size_t i;
+
+    for (i = 0; i < sb->count && retval == Z_OK; i++) {
+        z.next_in = (uint8_t *) GRPC_SLICE_START_PTR(sb->slices[i]);
+        z.avail_in = GRPC_SLICE_LENGTH(sb->slices[i]);
+        while (z.avail_in && retval == Z_OK) {
+            if (!z.avail_out) {
+                if (alloc >= max) {
+                    retval = Z_BUF_ERROR;
+                    break;
+                }
+                out = realloc(out, max);
+                if (!out) {
+                    abort();
+                }
+                z.next_out = out + alloc;
+                z.avail_out = max - alloc;
+                alloc = max;
+            }
+            retval = inflate(&z, Z_NO_FLUSH);
+        }
+    }
+    *n = z.total_out;
+    inflateEnd(&z);
+    if (retval != Z_STREAM_END || *n > OTD_CQ_MESSAGE_MAX) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}
+
 bool
 otd_cq_append_message(struct otd_cq_call *call, grpc_byte_buffer *bb)
 {
     const grpc_slice_buffer *sb = &bb->data.raw.slice_buffer;
     struct otd_cq_mail *mail;
 
-    if (bb->type == GRPC_BB_RAW
-        && bb->data.raw.compression == GRPC_COMPRESS_NONE) {
-        size_t i;
-
+    if (bb->data.raw.compression == GRPC_COMPRESS_NONE) {
         mail = mail_reserve(call, sb->length);
-        for (i = 0; i < sb->count; i++) {
-            size_t n = GRPC_SLICE_LENGTH(sb->slices[i]);
-
-            memcpy(mail->data + mail->size,
-                   GRPC_SLICE_START_PTR(sb->slices[i]), n);
-            mail->size += n;
-        }
+        copy_slices(mail->data + mail->size, sb);
+        mail->size += sb->length;
     } else {
-        grpc_byte_buffer_reader reader;
-        grpc_slice slice;
+        bool gzip = bb->data.raw.compression == GRPC_COMPRESS_GZIP;
         size_t n;
+        uint8_t *message = inflate_slices(sb, gzip, &n);
 
-        if (!grpc_byte_buffer_reader_init(&reader, bb)) {
+        if (!message) {
             return false;
         }
-        slice = grpc_byte_buffer_reader_readall(&reader);
-        grpc_byte_buffer_reader_destroy(&reader);
-        n = GRPC_SLICE_LENGTH(slice);
         mail = mail_reserve(call, n);
-        memcpy(mail->data + mail->size, GRPC_SLICE_START_PTR(slice), n);
+        memcpy(mail->data + mail->size, message, n);
         mail->size += n;
-        grpc_slice_unref(slice);
+        free(message);
     }
     mail->ends[mail->n++] = mail->size;
     return true;
