@@ -34,20 +34,19 @@ decode_hex(const uint8_t *digits, uint8_t *bytes, size_t n)
 /* Takes 'size' raw bytes or twice as many hexadecimal digits. */
 static bool
 raw_or_hex(const uint8_t *bytes, size_t n, uint8_t *out, size_t size,
-           const char *path, enum otd_fault_kind kind,
-           struct otd_faults *faults)
+           const char *path, struct otd_faults *faults)
 {
     if (n == size) {
         memcpy(out, bytes, size);
         return true;
     }
     if (n != 2 * size) {
-        otd_fault(faults, kind, path, "%"PRIuSIZE" bytes; send %"PRIuSIZE" raw "
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "%"PRIuSIZE" bytes; send %"PRIuSIZE" raw "
                   "bytes or %"PRIuSIZE" hexadecimal digits", n, size, 2 * size);
         return false;
     }
     if (!decode_hex(bytes, out, size)) {
-        otd_fault(faults, kind, path, "\"%.*s\" is not hexadecimal; send "
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "\"%.*s\" is not hexadecimal; send "
                   "%"PRIuSIZE" raw bytes or %"PRIuSIZE" hexadecimal digits",
                   (int) n, (const char *) bytes, size, 2 * size);
         return false;
@@ -61,8 +60,11 @@ otd_mac_from_bytes(const uint8_t *bytes, size_t n, struct eth_addr *mac,
 {
     *mac = eth_addr_zero;
     *given = n > 0;
-    return !n || raw_or_hex(bytes, n, mac->ea, sizeof mac->ea, path,
-                            OTD_FAULT_MATCH_FIELD, faults);
+    if (n && !raw_or_hex(bytes, n, mac->ea, sizeof mac->ea, path, faults)) {
+        *mac = eth_addr_zero;   /* Not half of it. */
+        return false;
+    }
+    return true;
 }
 
 bool
@@ -74,7 +76,7 @@ otd_ip6_from_bytes(const uint8_t *bytes, size_t n, struct in6_addr *ip,
         return true;
     }
     bool ok = raw_or_hex(bytes, n, ip->s6_addr, sizeof ip->s6_addr, path,
-                         OTD_FAULT_MATCH_FIELD, faults);
+                         faults);
     /* The model marks IPv4 by mapping it; a mapped address that came as IPv6
      * would turn into IPv4 somewhere below, where nobody asked for it. */
     if (ok && IN6_IS_ADDR_V4MAPPED(ip)) {
