@@ -119,16 +119,16 @@ span_equals(struct span a, const char *s)
     return a.n == strlen(s) && !memcmp(a.p, s, a.n);
 }
 
-/* If 'name' is the first component of '*symbol', moves '*symbol' past it: to the
- * rest after the dot, or to "". */
+/* If 'name' is the first component of '*symbol', moves '*symbol' past it: to
+ * the rest after the dot, or to "" at the end. */
 static bool
 take_component(const char **symbol, struct span name)
 {
     if (name.n && !strncmp(*symbol, (const char *) name.p, name.n)) {
-        char next = (*symbol)[name.n];
+        const char *end = *symbol + name.n;
 
-        if (next == '\0' || next == '.') {
-            *symbol += name.n + (next == '.');
+        if (end[0] == '\0' || (end[0] == '.' && end[1] != '\0')) {
+            *symbol = end + (end[0] == '.');
             return true;
         }
     }
