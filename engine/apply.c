@@ -71,6 +71,21 @@ unstage(struct otd_group *group, struct otd_tunnel *t)
     }
 }
 
+/* Flows of 't' in 'scratch' that are not in 'scratch2' are going. */
+static void
+bank_removed(struct otd_engine *engine, struct otd_tunnel *t)
+{
+    for (size_t i = 0; i < engine->scratch.n; i++) {
+        const struct otd_flow *f = &engine->scratch.flows[i];
+
+        if (!otd_flows_find_rule(&engine->scratch2, f)) {
+            otd_tally_bank(otd_tally_of(t, f->cookie));
+            t->changed_at = ++engine->change_number;
+            t->saved = false;
+        }
+    }
+}
+
 /* Brings the flows of 't' to what they should be now. */
 static void
 stage_tunnel(struct otd_group *group, struct otd_tunnel *t,
@@ -92,6 +107,7 @@ stage_tunnel(struct otd_group *group, struct otd_tunnel *t,
     }
     otd_stage_difference(&group->stage, &engine->scratch, &engine->scratch2,
                          t->installed.key);
+    bank_removed(engine, t);
     t->installed = facts;
     t->pending->staged = true;
 }
@@ -474,15 +490,11 @@ check_chain_kind(const struct otd_group *group, const struct otd_pending *p)
         || !(prev = otd_table_find(&group->engine->table, t->after))) {
         return true;
     }
-    if (t->kind == OTD_KIND_GENEVE_DECAP) {
-        text = xasprintf("a geneve decap after tunnel %"PRIu64" (%s): the "
-                         "switch takes one overlay header off a packet, when "
-                         "it comes in", prev->id, otd_kind_to_string(prev->kind));
-    } else if (prev->kind == OTD_KIND_GENEVE_ENCAP) {
-        text = xasprintf("a %s after tunnel %"PRIu64" (geneve encap): a second "
-                         "overlay encapsulation cannot be expressed in one "
-                         "pass of the switch",
-                         otd_kind_to_string(t->kind), prev->id);
+    if (prev->kind == OTD_KIND_GENEVE_ENCAP
+        && t->kind == OTD_KIND_GENEVE_ENCAP) {
+        text = xasprintf("a geneve encap after tunnel %"PRIu64" (geneve "
+                         "encap): a second overlay encapsulation cannot be "
+                         "expressed in one pass of the switch", prev->id);
     }
     if (text) {
         otd_txn_force_failure(p->txn, p->index, OTD_FAULT_TUNNEL_NOT_SUPPORTED,

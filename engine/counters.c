@@ -47,6 +47,36 @@ otd_tally_restart(struct otd_tally *tally)
     tally->base_packets += tally->last_packets;
     tally->base_bytes += tally->last_bytes;
     tally->last_packets = tally->last_bytes = 0;
+    tally->banked_packets = tally->banked_bytes = 0;
+}
+
+void
+otd_tally_bank(struct otd_tally *tally)
+{
+    uint64_t packets = tally->last_packets, bytes = tally->last_bytes;
+
+    otd_tally_restart(tally);
+    tally->banked_packets = packets;
+    tally->banked_bytes = bytes;
+}
+
+struct otd_tally *
+otd_tally_of(struct otd_tunnel *t, uint64_t cookie)
+{
+    return otd_cookie_kind(cookie) == OTD_COOKIE_TUNNEL ? &t->match : &t->drop;
+}
+
+/* The last word of a flow that we removed: what it had counted beyond what we
+ * knew. */
+static void
+tally_settle(struct otd_tally *tally, const struct otd_flow_report *r)
+{
+    if (r->packets >= tally->banked_packets
+        && r->bytes >= tally->banked_bytes) {
+        tally->base_packets += r->packets - tally->banked_packets;
+        tally->base_bytes += r->bytes - tally->banked_bytes;
+    }
+    tally->banked_packets = tally->banked_bytes = 0;
 }
 
 void
@@ -100,33 +130,50 @@ otd_counters_load(struct otd_tunnel *t, const struct otd_stored_counters *c)
     t->saved = true;
 }
 
+/* True if the flow is one that 't' should have. */
+static bool
+is_wanted(struct otd_engine *engine, const struct otd_tunnel *t,
+          const struct otd_flow_report *r)
+{
+    struct otd_flows *flows = &engine->scratch;
+    struct otd_spec spec;
+
+    otd_flows_clear(flows);
+    otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+    otd_compile_tunnel(&spec, &t->installed, &engine->bridge, &engine->tlvs,
+                       flows);
+    for (size_t i = 0; i < flows->n; i++) {
+        if (otd_flow_same_rule(&flows->flows[i], r->table_id, r->priority,
+                               &r->match)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 otd_counters_flow_removed(struct otd_engine *engine,
                           const struct otd_flow_report *r)
 {
-    struct otd_tunnel *t = NULL;
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+    struct otd_tunnel *t = otd_table_by_key(&engine->table,
+                                            otd_cookie_key(r->cookie));
+    struct otd_tally *tally;
 
-    if (!otd_cookie_is_ours(r->cookie)) {
+    if (!otd_cookie_is_ours(r->cookie) || !t
+        || otd_cookie_kind(r->cookie) == OTD_COOKIE_FIXED) {
         return;
     }
-    if (otd_cookie_kind(r->cookie) != OTD_COOKIE_FIXED) {
-        struct otd_tally *tally;
-
-        t = otd_table_by_key(&engine->table, otd_cookie_key(r->cookie));
-        if (!t) {
-            return;
-        }
-        tally = (otd_cookie_kind(r->cookie) == OTD_COOKIE_TUNNEL ? &t->match
-                 : &t->drop);
-        otd_tally_update(t, tally, r->packets, r->bytes);
-        otd_tally_restart(tally);
-        t->changed_at = ++engine->change_number;
-        t->saved = false;
+    tally = otd_tally_of(t, r->cookie);
+    t->saved = false;
+    if (t->pending || !is_wanted(engine, t, r)) {
+        tally_settle(tally, r); /* Our own doing. */
+        return;
     }
-    if (t && !t->pending && !engine->sync && engine->synced
-        && !engine->resync) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
-
+    otd_tally_update(t, tally, r->packets, r->bytes);
+    otd_tally_restart(tally);
+    t->changed_at = ++engine->change_number;
+    if (!engine->sync && engine->synced && !engine->resync) {
         VLOG_WARN_RL(&rl, "tunnel %"PRIu64": somebody else removed a flow of "
                      "ours from table %"PRIu8"; putting it back", t->id,
                      r->table_id);
@@ -213,8 +260,7 @@ read_counters(struct otd_engine *engine, struct ofpbuf *msg,
         }
         t = otd_table_by_key(&engine->table, otd_cookie_key(cookie));
         if (t && !t->pending && (int) (t->changed_at - change_number) <= 0) {
-            otd_tally_update(t, otd_cookie_kind(cookie) == OTD_COOKIE_TUNNEL
-                             ? &t->match : &t->drop, packets, bytes);
+            otd_tally_update(t, otd_tally_of(t, cookie), packets, bytes);
             t->present |= 1u << otd_cookie_kind(cookie);
         }
     }

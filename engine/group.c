@@ -139,7 +139,7 @@ group_complete(struct otd_group *group, int status, const char *error)
     char *text = nullable_xstrdup(error);
 
     ovs_list_init(&txns);
-    ovs_list_splice(&txns, ovs_list_front(&group->txns), &group->txns);
+    ovs_list_splice(&txns, group->txns.next, &group->txns);
     group->engine->n_groups++;
     group_free(group);
     LIST_FOR_EACH_SAFE (txn, node, &txns) {
@@ -612,6 +612,13 @@ check_early(struct otd_engine *engine)
     }
 }
 
+/* Nothing else is changing flows, or about to. */
+static bool
+may_start(const struct otd_engine *engine)
+{
+    return !engine->sync && !engine->resync && !engine->tlv_busy;
+}
+
 void
 otd_group_run(struct otd_engine *engine)
 {
@@ -627,7 +634,7 @@ otd_group_run(struct otd_engine *engine)
             }
             return;
         }
-        if (engine->resync || engine->tlv_busy || must_wait_for_port(engine)) {
+        if (!may_start(engine) || must_wait_for_port(engine)) {
             return;
         }
         group_start(engine);
@@ -663,8 +670,8 @@ otd_group_wait(const struct otd_engine *engine)
         }
         poll_timer_wait(EARLY_YIELD_MS);
     } else if (!group && find_early(CONST_CAST(struct otd_engine *, engine))
-               && otd_engine_is_serving(engine, NULL) && !engine->resync
-               && !engine->tlv_busy
+               && otd_engine_is_serving(engine, NULL)
+               && may_start(engine)
                && engine->port_wanted_since == LLONG_MAX) {
         poll_immediate_wake();
     } else if (!group && engine->ifaces_changed) {

@@ -40,6 +40,8 @@ struct otd_sync;
 struct otd_tally {
     uint64_t base_packets, base_bytes;  /* Of flows that are gone. */
     uint64_t last_packets, last_bytes;  /* Of the flow that is there, when read. */
+    uint64_t banked_packets, banked_bytes;      /* Of 'base', what is of a flow
+                                 * that we removed and whose last word is due. */
 };
 
 struct otd_iface {              /* An ingress interface that tunnels name. */
@@ -206,7 +208,6 @@ struct otd_stage {
     struct otd_bundle *bundles;
     size_t n_bundles, allocated_bundles;
     size_t n_committed;
-    uint32_t next_bundle_id;
     ovs_be32 barrier;           /* Outstanding barrier, or 0. */
 
     /* Which tunnel a message was for: refs[xid - first_xid]. */
@@ -365,6 +366,8 @@ void otd_group_disconnected(struct otd_engine *);
 /* Takes back a group whose stream has not ended, so that something else has its
  * turn; true if no group is left. */
 bool otd_group_make_way(struct otd_engine *);
+const struct otd_flow *otd_flows_find_rule(const struct otd_flows *,
+                                           const struct otd_flow *);
 /* Stages the difference between two sets of flows of one tunnel, deletes first. */
 void otd_stage_difference(struct otd_stage *, const struct otd_flows *old,
                           const struct otd_flows *new, uint32_t key);
@@ -408,6 +411,9 @@ void otd_counters_receive(struct otd_engine *, struct ofpbuf *);  /* Reader. */
 void otd_counters_flow_removed(struct otd_engine *, const struct otd_flow_report *);
 /* The flow that 'tally' counts is (about to be) a new one that starts at 0. */
 void otd_tally_restart(struct otd_tally *);
+/* The same, because we are removing it: its FLOW_REMOVED is yet to come. */
+void otd_tally_bank(struct otd_tally *);
+struct otd_tally *otd_tally_of(struct otd_tunnel *, uint64_t cookie);
 /* The flow that 'tally' of 't' counts was read. */
 void otd_tally_update(struct otd_tunnel *t, struct otd_tally *,
                       uint64_t packets, uint64_t bytes);

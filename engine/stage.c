@@ -21,7 +21,6 @@ otd_stage_init(struct otd_stage *stage, struct otd_session *session)
     memset(stage, 0, sizeof *stage);
     stage->session = session;
     stage->seqno = otd_session_seqno(session);
-    stage->next_bundle_id = 1;
     ofpbuf_init(&stage->plain, 0);
     ovs_list_init(&stage->refusals);
 }
@@ -98,7 +97,8 @@ current_bundle(struct otd_stage *stage)
                                     sizeof *stage->bundles);
     }
     b = &stage->bundles[stage->n_bundles++];
-    b->id = stage->next_bundle_id++;
+    /* Never one that this connection has had before. */
+    b->id = ntohl(otd_session_next_xid(stage->session));
     b->n = 0;
     b->used_at = time_msec();
     ofpbuf_init(&b->keepalive, 0);
@@ -317,8 +317,9 @@ otd_stage_receive(struct otd_stage *stage, const struct ofpbuf *msg)
 
 /* ---- Differences. */
 
-static const struct otd_flow *
-find_rule(const struct otd_flows *flows, const struct otd_flow *f)
+const struct otd_flow *
+otd_flows_find_rule(const struct otd_flows *flows,
+                    const struct otd_flow *f)
 {
     for (size_t i = 0; i < flows->n; i++) {
         const struct otd_flow *g = &flows->flows[i];
@@ -335,13 +336,13 @@ otd_stage_difference(struct otd_stage *stage, const struct otd_flows *old,
                      const struct otd_flows *new, uint32_t key)
 {
     for (size_t i = 0; i < old->n; i++) {
-        if (!find_rule(new, &old->flows[i])) {
+        if (!otd_flows_find_rule(new, &old->flows[i])) {
             otd_stage_flow(stage, OTD_FLOW_DELETE_STRICT, &old->flows[i], key);
         }
     }
     for (size_t i = 0; i < new->n; i++) {
         const struct otd_flow *f = &new->flows[i];
-        const struct otd_flow *g = find_rule(old, f);
+        const struct otd_flow *g = otd_flows_find_rule(old, f);
 
         if (!g || g->cookie != f->cookie
             || !otd_ofpacts_equal(g->ofpacts.data, g->ofpacts.size,

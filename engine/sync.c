@@ -218,12 +218,6 @@ compile_wanted(struct otd_engine *engine, const struct otd_tunnel *t,
     }
 }
 
-static struct otd_tally *
-tally_of(struct otd_tunnel *t, uint64_t cookie)
-{
-    return otd_cookie_kind(cookie) == OTD_COOKIE_TUNNEL ? &t->match : &t->drop;
-}
-
 static void
 read_ours(struct otd_sync *sync, const struct otd_flow_report *r)
 {
@@ -249,7 +243,7 @@ read_ours(struct otd_sync *sync, const struct otd_flow_report *r)
         if (t) {
             t->seen |= 1u << i;
             if (!sync->dry_run) {
-                otd_tally_update(t, tally_of(t, r->cookie), r->packets,
+                otd_tally_update(t, otd_tally_of(t, r->cookie), r->packets,
                                  r->bytes);
             }
         } else {
@@ -460,7 +454,7 @@ stage_one(struct otd_sync *sync, struct otd_tunnel *t)
         if (!(t->seen & 1u << i)) {
             stage_add(sync, f, t->installed.key);
             if (!sync->dry_run) {
-                otd_tally_restart(tally_of(t, f->cookie));
+                otd_tally_restart(otd_tally_of(t, f->cookie));
                 t->changed_at = engine->change_number;
                 t->saved = false;
             }

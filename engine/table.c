@@ -313,6 +313,10 @@ wanted_after(const struct otd_engine *engine, const struct otd_tunnel *t,
     if (prev->next_action != OTD_ACTION_RECIRCULATE) {
         inactive(facts, why, "tunnel %"PRIu64" hands nothing on: its "
                  "next_action is FORWARD", t->after);
+    } else if (t->kind == OTD_KIND_GENEVE_DECAP) {
+        inactive(facts, why, "tunnel %"PRIu64" is a %s, and the switch takes "
+                 "an overlay header off a packet only when it comes in from "
+                 "the wire", t->after, otd_kind_to_string(prev->kind));
     } else if (!otd_kind_is_decapsulating(prev->kind)) {
         inactive(facts, why, "tunnel %"PRIu64" is a %s, and the switch cannot "
                  "put a second overlay encapsulation around its packets",

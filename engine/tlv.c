@@ -16,7 +16,9 @@ VLOG_DEFINE_THIS_MODULE(tlv);
  * data takes two. */
 #define OPTIONS_PER_PACKET 31
 
-#define GC_RETRY_MS 1000
+/* A rule that is being destroyed holds its mappings a moment longer. */
+#define GC_RETRY_MS 20
+#define GC_TRIES 50
 
 /* A mapping may go only when no flow in the tables and none in the datapath
  * can hold it: rules first, then the revalidators, then the mapping. */
@@ -28,6 +30,8 @@ struct otd_tlv_gc {
     uint64_t victims;           /* Bits. */
     ovs_be32 mod_xid, barrier_xid;
     bool refused;
+    int tries;
+    long long int retry_at;     /* LLONG_MAX: waiting for the switch. */
 };
 
 static uint64_t
@@ -415,15 +419,36 @@ otd_tlv_stop(struct otd_engine *engine)
     gc_end(engine);
 }
 
+static void
+gc_send_delete(struct otd_engine *engine)
+{
+    struct otd_tlv_gc *gc = engine->tlv_gc;
+    struct otd_tlv_entry entries[OTD_TLV_MAX];
+    struct ofpbuf *out = otd_session_output(engine->ctl);
+    size_t n = 0;
+
+    for (int i = 0; i < OTD_TLV_MAX; i++) {
+        if (gc->victims & slot_bit(i)) {
+            entries[n++] = slot_entry(engine, i);
+        }
+    }
+    gc->refused = false;
+    gc->tries++;
+    gc->retry_at = LLONG_MAX;
+    gc->mod_xid = otd_session_next_xid(engine->ctl);
+    gc->barrier_xid = otd_session_next_xid(engine->ctl);
+    if (out) {
+        otd_msg_tlv_mod(out, gc->mod_xid, false, entries, n);
+        otd_msg_barrier(out, gc->barrier_xid);
+    }
+}
+
 /* The rules let go of the victims, then the map does. */
 static void
 gc_remove(struct otd_engine *engine)
 {
     struct otd_tlv_gc *gc = engine->tlv_gc;
-    struct otd_tlv_entry entries[OTD_TLV_MAX];
     struct otd_tlv_map without = engine->tlvs;
-    struct ofpbuf *msg;
-    size_t n = 0;
 
     gc->victims = engine->own_tlvs & ~used_slots(engine);
     if (!gc->victims) {
@@ -432,7 +457,6 @@ gc_remove(struct otd_engine *engine)
     }
     for (int i = 0; i < OTD_TLV_MAX; i++) {
         if (gc->victims & slot_bit(i)) {
-            entries[n++] = slot_entry(engine, i);
             memset(&without.slots[i], 0, sizeof without.slots[i]);
         }
     }
@@ -446,14 +470,7 @@ gc_remove(struct otd_engine *engine)
     otd_compile_fixed(&engine->bridge, &without, &engine->scratch2);
     otd_stage_difference(&gc->stage, &engine->scratch, &engine->scratch2, 0);
     otd_stage_commit(&gc->stage);
-
-    gc->mod_xid = otd_session_next_xid(engine->ctl);
-    gc->barrier_xid = otd_session_next_xid(engine->ctl);
-    msg = ofpbuf_new(512);
-    otd_msg_tlv_mod(msg, gc->mod_xid, false, entries, n);
-    otd_msg_barrier(msg, gc->barrier_xid);
-    otd_session_send_bytes(engine->ctl, msg->data, msg->size);
-    ofpbuf_delete(msg);
+    gc->retry_at = time_msec() + GC_RETRY_MS;
 }
 
 static void
@@ -463,11 +480,17 @@ gc_removed(struct otd_engine *engine)
     uint64_t own = engine->own_tlvs;
 
     if (gc->refused) {
-        /* A rule that is being destroyed still holds it: look again later, and
-         * put the pipeline's own flow back to what the map is. */
-        engine->resync = true;
-        engine->resync_at = time_msec() + GC_RETRY_MS;
-        gc_end(engine);
+        if (gc->tries < GC_TRIES) {
+            gc->retry_at = time_msec() + GC_RETRY_MS;
+        } else {
+            /* Somebody else's flows use it: it stays, and the pipeline's own
+             * flow goes back to what the map is. */
+            engine->own_tlvs &= ~gc->victims;
+            save_own(engine, own);
+            engine->resync = true;
+            engine->resync_at = time_msec();
+            gc_end(engine);
+        }
         return;
     }
     for (int i = 0; i < OTD_TLV_MAX; i++) {
@@ -519,6 +542,8 @@ otd_tlv_run(struct otd_engine *engine)
             }
         } else if (otd_stage_lost(&gc->stage)) {
             gc_end(engine);
+        } else if (time_msec() >= gc->retry_at) {
+            gc_send_delete(engine);
         }
     } else if (engine->tlv_gc_wanted && engine->synced && !engine->group
                && !engine->sync) {
@@ -539,5 +564,7 @@ otd_tlv_wait(const struct otd_engine *engine)
         if (otd_appctl_is_done(engine->tlv_gc->call)) {
             poll_timer_wait(20);
         }
+    } else if (engine->tlv_gc) {
+        poll_timer_wait_until(engine->tlv_gc->retry_at);
     }
 }
