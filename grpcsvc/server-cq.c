@@ -23,6 +23,9 @@
 /* Completions handled before gathered mail is posted in any case. */
 #define MAX_UNFLUSHED 512
 
+/* Microseconds that messages in the middle of a stream wait for more. */
+#define LINGER_US 1000
+
 /* Seconds that finished calls get to leave the house. */
 #define STOP_GRACE 1
 
@@ -183,12 +186,44 @@ on_server_down(struct otd_tag *tag, bool ok)
     grpc_completion_queue_shutdown(cq->queue);
 }
 
-/* Waits for the next completion, as long as there is none. */
+/* Posts mail when no completion is at hand. */
+static void
+flush_mail(struct otd_cq *cq)
+{
+    gpr_timespec now;
+
+    if (!otd_cq_flush_mail(cq, false)) {
+        cq->lingering = false;
+        return;
+    }
+    now = gpr_now(GPR_CLOCK_MONOTONIC);
+    if (!cq->lingering) {
+        cq->lingering = true;
+        cq->linger = gpr_time_add(now, gpr_time_from_micros(LINGER_US,
+                                                            GPR_TIMESPAN));
+    } else if (gpr_time_cmp(now, cq->linger) >= 0) {
+        otd_cq_flush_mail(cq, true);
+        cq->lingering = false;
+    }
+}
+
+static gpr_timespec
+next_deadline(const struct otd_cq *cq)
+{
+    gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+
+    if (cq->stopping) {
+        deadline = cq->stop_deadline;
+    } else if (otd_cq_any_young(cq)) {
+        deadline = cq->tick;
+    }
+    return cq->lingering ? gpr_time_min(deadline, cq->linger) : deadline;
+}
+
+/* Waits for the next completion, or until something else is due. */
 static grpc_event
 next_event(struct otd_cq *cq)
 {
-    gpr_timespec forever = gpr_inf_future(GPR_CLOCK_MONOTONIC);
-    gpr_timespec deadline;
     grpc_event event;
 
     event = grpc_completion_queue_next(cq->queue,
@@ -197,16 +232,17 @@ next_event(struct otd_cq *cq)
         return event;
     }
 
-    otd_cq_flush_mail(cq);
+    flush_mail(cq);
     otd_cq_age_calls(cq);
-    deadline = (cq->stopping ? cq->stop_deadline
-                : otd_cq_any_young(cq) ? cq->tick : forever);
     atomic_store(&cq->sleeping, true);
     if (otd_mailq_is_empty(&cq->commands)) {
-        event = grpc_completion_queue_next(cq->queue, deadline, NULL);
-        if (event.type == GRPC_QUEUE_TIMEOUT && cq->stopping) {
+        event = grpc_completion_queue_next(cq->queue, next_deadline(cq),
+                                           NULL);
+        if (event.type == GRPC_QUEUE_TIMEOUT && cq->stopping
+            && gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC),
+                            cq->stop_deadline) >= 0) {
             grpc_server_cancel_all_calls(cq->server);
-            cq->stop_deadline = forever;
+            cq->stop_deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
         }
     }
     atomic_store(&cq->sleeping, false);
@@ -236,7 +272,8 @@ cq_main(void *cq_)
 
             tag->done(tag, event.success != 0);
             if (++n_unflushed >= MAX_UNFLUSHED) {
-                otd_cq_flush_mail(cq);
+                otd_cq_flush_mail(cq, true);
+                cq->lingering = false;
                 otd_cq_age_calls(cq);
                 n_unflushed = 0;
             }
@@ -244,7 +281,7 @@ cq_main(void *cq_)
             n_unflushed = 0;
         }
     }
-    otd_cq_flush_mail(cq);
+    otd_cq_flush_mail(cq, true);
     return NULL;
 }
 

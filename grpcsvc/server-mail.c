@@ -171,8 +171,19 @@ otd_cq_post_mail(struct otd_cq_call *call)
     otd_mailbox_post(call->cq->mailbox, &mail->mail);
 }
 
-void
-otd_cq_flush_mail(struct otd_cq *cq)
+/* The middle of a stream that is answered only at its end is in no hurry: waiting
+ * for more of it spares the main thread a wake-up for each message of a client
+ * that is slower than we are. */
+static bool
+can_wait(const struct otd_cq_mail *mail, enum otd_method method)
+{
+    return (mail && !(mail->flags & ~OTD_CQ_NEW)
+            && otd_methods[method].client_streams
+            && !otd_methods[method].server_streams);
+}
+
+bool
+otd_cq_flush_mail(struct otd_cq *cq, bool all)
 {
     struct otd_cq_call *call, *next, *oldest = NULL;
 
@@ -186,11 +197,18 @@ otd_cq_flush_mail(struct otd_cq *cq)
 
     for (call = oldest; call; call = next) {
         next = call->next_dirty;
-        call->next_dirty = NULL;
-        call->dirty = false;
-        otd_cq_post_mail(call);
-        otd_cq_call_unref(call);
+        if (!all && !call->finished && can_wait(call->mail,
+                                                call->pub.method)) {
+            call->next_dirty = cq->dirty;
+            cq->dirty = call;
+        } else {
+            call->next_dirty = NULL;
+            call->dirty = false;
+            otd_cq_post_mail(call);
+            otd_cq_call_unref(call);
+        }
     }
+    return cq->dirty != NULL;
 }
 
 void

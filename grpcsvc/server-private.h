@@ -140,6 +140,8 @@ struct otd_cq {
     _Atomic(size_t) n_calls;
     struct otd_cq_list young[2];        /* This tick's calls, the last one's. */
     gpr_timespec tick;          /* When otd_cq_age_calls() is due. */
+    bool lingering;             /* Mail that can wait does, until... */
+    gpr_timespec linger;        /* ...this moment. */
     struct otd_cq_call *dirty;  /* Calls whose mail must be posted. */
     struct otd_cq_list starved; /* Calls that wait for the total window. */
     atomic_bool any_starved;
@@ -201,10 +203,10 @@ bool otd_cq_append_message(struct otd_cq_call *, grpc_byte_buffer *);
 /* Adds OTD_CQ_* flags to the call's mail. */
 void otd_cq_tell(struct otd_cq_call *, unsigned int flags);
 void otd_cq_post_mail(struct otd_cq_call *);
-/* Posts what all calls have gathered.  Called when no completion is at hand, so
- * that the main thread is woken for a handful of messages or calls and not for
- * each. */
-void otd_cq_flush_mail(struct otd_cq *);
+/* Posts what all calls have gathered, or only what is urgent.  Called when no
+ * completion is at hand, so that the main thread is woken for a handful of messages
+ * or calls and not for each.  Returns true if something is left. */
+bool otd_cq_flush_mail(struct otd_cq *, bool all);
 size_t otd_cq_unposted(const struct otd_cq_call *);
 void otd_cq_call_unref(struct otd_cq_call *);
 

@@ -294,8 +294,11 @@ fetch_certificates(void *fetcher_, grpc_ssl_server_certificate_config **config)
             .cert_chain = tls->files[TLS_CERT].pem,
         };
 
+        /* gRPC 1.51 insists on some authority even where no client certificate
+         * is asked for; there it is never looked at. */
         *config = grpc_ssl_server_certificate_config_create(
-            tls->files[TLS_CA].pem, &pair, 1);
+            tls->files[TLS_CA].pem ? tls->files[TLS_CA].pem : pair.cert_chain,
+            &pair, 1);
         fetcher->version = tls->version;
         status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
     }

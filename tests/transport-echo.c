@@ -94,12 +94,12 @@ format_stats(void)
     otd_server_get_memory_usage(server, &usage);
     s = xasprintf("calls=%"PRIu64" messages=%"PRIu64" half_close=%"PRIu64" "
                   "cancelled=%"PRIu64" writable=%"PRIu64" open=%"PRIuSIZE" "
-                  "wakeups=%"PRIu64" max_rss_kb=%ld grpc_calls=%u grpc_kib=%u "
+                  "wakeups=%"PRIu64" grpc_calls=%u grpc_kib=%u "
                   "user_us=%lld system_us=%lld",
                   n_events[OTD_EV_CALL], n_events[OTD_EV_MESSAGES],
                   n_events[OTD_EV_HALF_CLOSE], n_events[OTD_EV_CANCELLED],
                   n_events[OTD_EV_WRITABLE], ovs_list_size(&calls), n_wakeups,
-                  ru.ru_maxrss, simap_get(&usage, "grpc-calls"),
+                  simap_get(&usage, "grpc-calls"),
                   simap_get(&usage, "grpc-KiB"),
                   ru.ru_utime.tv_sec * 1000000LL + ru.ru_utime.tv_usec,
                   ru.ru_stime.tv_sec * 1000000LL + ru.ru_stime.tv_usec);
