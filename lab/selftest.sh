@@ -116,6 +116,13 @@ check "vm1 pings its neighbour" ping_ok 1 11
 check "a full packet fits into the underlay" \
     vm 1 ping -q -c 2 -i 0.1 -M 'do' -s 1472 "$(vm_ip 2)"
 
+if command -v iperf3 > /dev/null; then
+    vm 2 iperf3 -s -1 -D
+    check "iperf3 across the tunnel" vm 1 iperf3 -c "$(vm_ip 2)" -n 4M
+else
+    skip "iperf3 is not installed"
+fi
+
 paced_flood_start stop 1 2
 check "ovs-vswitchd stops" stop_vswitchd 1
 sleep 0.5

@@ -23,7 +23,10 @@
 #   tunneld_appctl ARGS (to ovs-tunneld), tunnelctl ARGS
 #   dump_flows [ARGS]        the flows of br-int, sorted, without counters
 #   ofport PORT              print the OpenFlow port number
-#   trace FLOW [OPTION...]   ofproto/trace on br-int; names of ports may be used
+#   trace FLOW [OPTION...]   ofproto/trace on br-int; names of ports may be used. A
+#                            datapath flow that the kernel would refuse, for it has
+#                            tun_src and tun_ipv6_src in its mask, is a fault that
+#                            expect_clean_logs finds
 #   trace_actions FLOW       only its datapath actions
 #   receive PORT FLOW        a real packet comes in on a port (netdev-dummy/receive)
 #
@@ -102,9 +105,14 @@ dump_flows() {
 ofport() { vsctl get Interface "$1" ofport; }
 
 trace() {
-    local flow=$1
+    local flow=$1 output
     shift
-    appctl ofproto/trace --names br-int "$flow" "$@"
+    output=$(appctl ofproto/trace --names br-int "$flow" "$@") || return 1
+    printf '%s\n' "$output"
+    if grep '^Megaflow:.*tun_\(src\|dst\)=' <<< "$output" | grep -q tun_ipv6_; then
+        echo "trace|WARN|IPv4 and IPv6 tunnel addresses in one datapath flow: $flow" \
+            >> "$SANDBOX/trace.log"
+    fi
 }
 
 trace_actions() { trace "$@" | sed -n 's/^Datapath actions: //p'; }
@@ -159,7 +167,7 @@ restart_vswitchd() { stop_vswitchd && start_vswitchd; }
 expect_clean_logs() {
     local daemon
     assert_eq "the logs are clean" "$(
-        for daemon in ovsdb vswitchd tunneld; do
+        for daemon in ovsdb vswitchd tunneld trace; do
             [ ! -e "$SANDBOX/$daemon.log" ] ||
                 unexpected_lines $daemon < "$SANDBOX/$daemon.log"
         done)" ""

@@ -50,6 +50,13 @@ check "ovsdb-server is killed" kill9_ovsdb
 check "ovsdb-server starts" start_ovsdb
 check "the database is there" vsctl get Open_vSwitch . external_ids:tunneld-bridge
 
+ofctl add-flow br-int in_port=100,tun_ipv6_src=fd00:16::2,actions=output:2
+trace 'in_port=gnv,tun_id=0x65,tun_src=172.16.0.3,tun_dst=172.16.0.1,ip' > /dev/null
+assert_eq "a datapath flow that the kernel refuses is noticed" \
+    "$(unexpected_lines trace < "$SANDBOX/trace.log" | cut -d: -f1-2)" \
+    "trace: trace|WARN|IPv4 and IPv6 tunnel addresses in one datapath flow"
+rm "$SANDBOX/trace.log"
+
 allow_log 'db.sock: (receive error|connection dropped|connection attempt failed)'
 expect_clean_logs
 finish
