@@ -161,9 +161,10 @@ large_answer(size_t n, size_t text_len, size_t *n_found)
     }
     free(entries);
 
+    /* Not strstr(): under a sanitizer it starts with a strlen(). */
     *n_found = 0;
-    for (const char *p = ds_cstr(&ds); (p = strstr(p, "3:{1:")); p++) {
-        ++*n_found;
+    for (const char *p = ds_cstr(&ds); *p; p++) {
+        *n_found += !strncmp(p, "3:{1:", 5);
     }
     return ds_steal_cstr(&ds);
 }

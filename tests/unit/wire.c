@@ -114,7 +114,7 @@ static void
 format_fields(const uint8_t *p, size_t n, const char *messages,
               const char *parent, struct ds *ds)
 {
-    const uint8_t *end = p + n;
+    const uint8_t *end = n ? p + n : p;
     bool first = true;
 
     while (p < end) {
