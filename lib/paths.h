@@ -5,11 +5,10 @@
 /* Where the daemon and the command line meet, and where tunnels are kept, if
  * nobody says otherwise.  Both programs take the answers from here.
  *
- *   $OTD_RUNDIR   our own run directory (tests)
- *   $OVS_RUNDIR   Open vSwitch's, as for its own programs; ours lies beside it:
- *                 /run/openvswitch gives /run/ovs-tunneld; a directory of any
- *                 other name gets a subdirectory ovs-tunneld
- *   $OTD_DBDIR    where tunnels are kept; /var/lib/ovs-tunneld
+ * $OTD_RUNDIR   our own run directory (tests) $OVS_RUNDIR   Open vSwitch's, as
+ * for its own programs; ours lies beside it: /run/openvswitch gives
+ * /run/ovs-tunneld; a directory of any other name gets a subdirectory
+ * ovs-tunneld $OTD_DBDIR    where tunnels are kept; /var/lib/ovs-tunneld
  *
  * Every function returns an owned string. */
 
