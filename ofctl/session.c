@@ -49,6 +49,9 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 #define RX_SIZE (256 * 1024)
 #define RX_MIN_READ (64 * 1024)
 
+/* Room in the output buffer for those who build their messages there. */
+#define TX_ROOM (64 * 1024)
+
 /* Output memory above this is given back once it has drained. */
 #define TX_KEEP (4 * 1024 * 1024)
 
@@ -80,11 +83,13 @@ struct otd_session {
     long long int last_activity;
     bool probing;               /* Echo request sent at 'last_activity' + PROBE_MS. */
 
+    bool want_flow_removed;
     uint32_t xid;
     ovs_be32 config_xid;        /* Of the GET_CONFIG request. */
     ovs_be32 async_xid, set_config_xid;
 
     struct ofpbuf tx;
+    bool tx_blocked;            /* The last write found the socket full. */
     uint8_t *rx;                /* RX_SIZE bytes. */
     size_t rx_head, rx_tail;
 };
@@ -101,9 +106,16 @@ otd_session_create(const char *name)
     s->name = xstrdup(name);
     s->state = S_IDLE;
     s->why_down = xstrdup("no bridge to connect to");
+    s->want_flow_removed = true;
     s->rx = xmalloc(RX_SIZE);
     ofpbuf_init(&s->tx, 0);
     return s;
+}
+
+void
+otd_session_want_flow_removed(struct otd_session *s, bool want)
+{
+    s->want_flow_removed = want;
 }
 
 void
@@ -137,7 +149,7 @@ session_close(struct otd_session *s)
     stream_close(s->stream);
     s->stream = NULL;
     s->rx_head = s->rx_tail = 0;
-    s->probing = false;
+    s->probing = s->tx_blocked = false;
     if (s->tx.allocated > TX_KEEP) {
         ofpbuf_uninit(&s->tx);
         ofpbuf_init(&s->tx, 0);
@@ -242,11 +254,15 @@ otd_session_flush(struct otd_session *s)
 
         COVERAGE_INC(otd_session_write);
         if (retval > 0) {
-            /* The peer reads: it is alive. */
-            s->last_activity = time_msec();
-            s->probing = false;
             ofpbuf_pull(&s->tx, retval);
+            if (s->tx_blocked) {
+                /* The socket was full and is not: the peer reads. */
+                s->tx_blocked = false;
+                s->last_activity = time_msec();
+                s->probing = false;
+            }
         } else if (retval == -EAGAIN) {
+            s->tx_blocked = true;
             return;
         } else {
             session_disconnect(s, 0, "%s: send: %s", s->path,
@@ -265,31 +281,38 @@ otd_session_flush(struct otd_session *s)
     }
 }
 
+/* Makes room for 'n' bytes in the output buffer.  ofpbuf alone would grow by what
+ * is missing, and keep the hole that written bytes leave at the head. */
+static void
+session_reserve(struct otd_session *s, size_t n)
+{
+    /* Closing the hole whenever it is larger than what is left moves each byte at
+     * most once on average. */
+    if (ofpbuf_headroom(&s->tx) > s->tx.size) {
+        memmove(s->tx.base, s->tx.data, s->tx.size);
+        s->tx.data = s->tx.base;
+    }
+    if (ofpbuf_tailroom(&s->tx) < n) {
+        ofpbuf_prealloc_tailroom(&s->tx, MAX(n, s->tx.size));
+    }
+}
+
 struct ofpbuf *
 otd_session_output(struct otd_session *s)
 {
     if (s->state != S_UP) {
         return NULL;
     }
-
-    /* What was written leaves a hole at the head.  Closing it whenever it is
-     * larger than what is left moves each byte at most once on average. */
-    size_t hole = ofpbuf_headroom(&s->tx);
-    if (hole > s->tx.size) {
-        memmove(s->tx.base, s->tx.data, s->tx.size);
-        s->tx.data = s->tx.base;
-    }
+    session_reserve(s, TX_ROOM);
     return &s->tx;
 }
 
 void
 otd_session_send_bytes(struct otd_session *s, const void *bytes, size_t n)
 {
-    struct ofpbuf *out = otd_session_output(s);
-
-    if (out) {
-        ofpbuf_prealloc_tailroom(out, n);
-        ofpbuf_put(out, bytes, n);
+    if (s->state == S_UP) {
+        session_reserve(s, n);
+        ofpbuf_put(&s->tx, bytes, n);
     }
 }
 
@@ -317,6 +340,18 @@ session_say_hello(struct otd_session *s)
 }
 
 static void
+session_up(struct otd_session *s)
+{
+    s->state = S_UP;
+    s->seqno++;
+    s->up_since = time_msec();
+    session_set_why_down(s, NULL);
+    free(s->logged);
+    s->logged = NULL;
+    VLOG_INFO_RL(&rl, "%s: connected to %s", s->name, s->path);
+}
+
+static void
 session_hello(struct otd_session *s, const struct ofp_header *oh)
 {
     uint32_t versions;
@@ -331,6 +366,11 @@ session_hello(struct otd_session *s, const struct ofp_header *oh)
                            "the column \"protocols\" of this Bridge, or clear "
                            "that column", s->path, ds_cstr(&ds));
         ds_destroy(&ds);
+        return;
+    }
+
+    if (!s->want_flow_removed) {
+        session_up(s);
         return;
     }
 
@@ -358,14 +398,7 @@ session_configure(struct otd_session *s, const struct ofp_header *oh)
     config.invalid_ttl_to_controller = -1;
     s->set_config_xid = session_put_with_xid(
         s, ofputil_encode_set_config(&config, OTD_OFP_VERSION));
-
-    s->state = S_UP;
-    s->seqno++;
-    s->up_since = time_msec();
-    session_set_why_down(s, NULL);
-    free(s->logged);
-    s->logged = NULL;
-    VLOG_INFO_RL(&rl, "%s: connected to %s", s->name, s->path);
+    session_up(s);
 }
 
 static void

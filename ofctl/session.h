@@ -26,6 +26,11 @@ struct otd_session;
 struct otd_session *otd_session_create(const char *name);      /* For logs. */
 void otd_session_destroy(struct otd_session *);
 
+/* Whether the switch shall send FLOW_REMOVED messages over this connection; true
+ * by default.  Each connection that asks gets its own copy of all of them: one that
+ * only reads says no, before its target is set. */
+void otd_session_want_flow_removed(struct otd_session *, bool);
+
 /* 'path' is the socket's path (…/br-int.mgmt), or NULL to disconnect and stay so.
  * The path that is already set changes nothing. */
 void otd_session_set_target(struct otd_session *, const char *path);
@@ -35,7 +40,7 @@ void otd_session_run(struct otd_session *);
  * caller must have taken all messages out, or the next poll returns at once. */
 void otd_session_wait(struct otd_session *);
 
-/* True once the hello exchange is complete and set_config has been sent. */
+/* True once the hello exchange is complete and FLOW_REMOVED has been asked for. */
 bool otd_session_is_up(const struct otd_session *);
 /* Grows by one at each new connection that comes up and each that goes down: a
  * caller that sees another number must forget its outstanding xids.  Changes in

@@ -13,6 +13,7 @@ coproc LIVE { "$OTD_BUILDDIR/tests/ofctl-live" "unix:$SANDBOX/db.sock" 2> "$LIVE
 # Descriptors of a coprocess are closed in subshells; copies are not.
 exec {LIVE_OUT}<&"${LIVE[0]}" {LIVE_IN}>&"${LIVE[1]}"
 
+# All of an answer must be read: no "head" and no "grep -q" behind it.
 live() {
     local line
     printf '%s\n' "$*" >&"$LIVE_IN" || return 1
@@ -137,7 +138,7 @@ assert_eq "the flow that somebody else deleted" "$(live removed)" \
 
 # ---- unixctl of ovs-vswitchd.
 assert_eq "revalidator/wait" "$(live appctl ovs-vswitchd revalidator/wait)" "result: "
-assert_eq "with an argument" "$(live appctl ovs-vswitchd fdb/stats-show br-int | head -1)" \
+assert_eq "with an argument" "$(live appctl ovs-vswitchd fdb/stats-show br-int | sed '2,$d')" \
     "result: Statistics for bridge \"br-int\":"
 assert_eq "an unknown command" "$(live appctl "$SANDBOX/ovs-vswitchd.ctl" nonsense)" \
     "error: $SANDBOX/ovs-vswitchd.ctl: nonsense: \"nonsense\" is not a valid command (use \"list-commands\" to see a list of valid commands)"
@@ -147,7 +148,7 @@ assert_eq "no such daemon" "$(live appctl nosuch version)" \
 # ---- Rivals.
 vsctl add-port br-int rival -- set Interface rival type=geneve options:remote_ip=10.9.9.9
 # shellcheck disable=SC2317  # called by wait_until
-state_has() { live wait 0 port-ready; live state | grep -qxF "$1"; }
+state_has() { live wait 0 port-ready; [[ $'\n'$(live state)$'\n' == *$'\n'"$1"$'\n'* ]]; }
 check "a port that takes our packets is named" wait_until 10 state_has \
     "port: port-ready; UDP port 6081 is shared: port rival of bridge br-int with remote_ip 10.9.9.9 takes packets that are meant for otd-geneve"
 vsctl del-port rival
@@ -198,7 +199,7 @@ stop_vswitchd
 until_live 10 session-down
 start_vswitchd
 # shellcheck disable=SC2317  # called by wait_until
-session_says() { live wait 0 session-up; live state | grep -qxF "session: $1"; }
+session_says() { live wait 0 session-up; [ "$(live state | grep session:)" = "session: $1" ]; }
 check "the reason is told" wait_until 10 session_says \
     "$SANDBOX/br-int.mgmt: the bridge speaks only OpenFlow10, OpenFlow13; add OpenFlow15 to the column \"protocols\" of this Bridge, or clear that column"
 vsctl clear Bridge br-int protocols
@@ -212,6 +213,12 @@ assert_eq "a second session" \
     "session-up
 ."
 assert_eq "fragment handling is not ours to set" "$(ofctl get-frags br-int)" nx-match
+kill -STOP "$(daemon_pid vswitchd)"
+until_live 20 session-down
+assert_eq "a silent switch is left" "$(live state | grep session:)" \
+    "session: $SANDBOX/br-int.mgmt: no answer to a probe within 5000 ms"
+kill -CONT "$(daemon_pid vswitchd)"
+until_live 10 session-up
 check "ovs-vswitchd is killed" kill9_vswitchd
 until_live 10 session-down
 check "the socket answers nobody" wait_until 10 session_says \
@@ -232,7 +239,7 @@ until_live 10 port-ready
 assert_eq "nothing was lost" "$(live dump | wc -l)" 10
 
 # ---- The bridge is deleted under us, and there is a foreign port on the new one.
-vsctl --no-wait del-br br-int -- set Open_vSwitch . external_ids:tunneld-bridge-datapath-type=dummy
+vsctl del-br br-int -- set Open_vSwitch . external_ids:tunneld-bridge-datapath-type=dummy
 live want no
 # shellcheck disable=SC2317  # called by wait_until
 bridge_is_back() { live wait 1 session-up; [ "$(vsctl get Bridge br-int external_ids:owner)" = ovs-tunneld ]; }

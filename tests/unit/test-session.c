@@ -258,6 +258,16 @@ START_TEST(test_comes_up)
 }
 END_TEST
 
+START_TEST(test_only_reads)
+{
+    otd_session_want_flow_removed(session, false);
+    peer_says_hello();
+    UNTIL(otd_session_is_up(session));
+    otd_msg_barrier(otd_session_output(session), htonl(99));
+    UNTIL(peer_has(BARRIER_REQUEST));
+}
+END_TEST
+
 START_TEST(test_byte_by_byte)
 {
     static const uint8_t hello[] = {
@@ -722,6 +732,7 @@ main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_comes_up);
+    tcase_add_test(tc, test_only_reads);
     tcase_add_test(tc, test_byte_by_byte);
     tcase_add_test(tc, test_another_version);
     tcase_add_test(tc, test_refuses_in_handshake);
