@@ -1,0 +1,54 @@
+
+# The model and the codec, alone.
+CODEC_TESTS = \
+	tests/unit/test-codec \
+	tests/unit/test-fault \
+	tests/unit/test-merge \
+	tests/unit/test-reply \
+	tests/unit/test-tunnel
+CODEC_TEST_LIBS = \
+	grpcsvc/libotdcodec.a \
+	proto/libotdproto.a \
+	tunnel/libotdtunnel.a \
+	lib/libotdlib.a \
+	$(PROTOBUF_C_LIBS) $(OVS_LIBS)
+SPEC_FIXTURE = tests/unit/spec-fixture.c tests/unit/spec-fixture.h
+WIRE = tests/unit/wire.c tests/unit/wire.h
+
+if HAVE_CHECK
+check_PROGRAMS += $(CODEC_TESTS)
+TESTS += $(CODEC_TESTS)
+endif
+tests_unit_test_codec_SOURCES = tests/unit/test-codec.c $(SPEC_FIXTURE) $(WIRE)
+tests_unit_test_codec_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_codec_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_fault_SOURCES = tests/unit/test-fault.c
+tests_unit_test_fault_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_fault_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_merge_SOURCES = tests/unit/test-merge.c $(SPEC_FIXTURE)
+tests_unit_test_merge_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_merge_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_reply_SOURCES = tests/unit/test-reply.c $(SPEC_FIXTURE) $(WIRE)
+tests_unit_test_reply_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_reply_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_tunnel_SOURCES = tests/unit/test-tunnel.c $(SPEC_FIXTURE)
+tests_unit_test_tunnel_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_tunnel_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+
+# The fuzz target for requests: configure with CC=clang
+# CFLAGS="-g -O1 -fsanitize=fuzzer-no-link" --with-sanitizers=address,undefined,
+# then "make fuzz-request-run FUZZ_SECONDS=60".
+EXTRA_PROGRAMS = tests/fuzz/fuzz-request tests/fuzz/make-corpus
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz-request.c
+tests_fuzz_fuzz_request_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_request_LDADD = $(CODEC_TEST_LIBS)
+tests_fuzz_make_corpus_SOURCES = tests/fuzz/make-corpus.c $(SPEC_FIXTURE)
+tests_fuzz_make_corpus_LDADD = $(CODEC_TEST_LIBS)
+FUZZ_SECONDS = 60
+fuzz-request-run: tests/fuzz/fuzz-request tests/fuzz/make-corpus
+	$(AM_V_at)$(MKDIR_P) tests/fuzz/corpus-request && \
+	tests/fuzz/make-corpus tests/fuzz/corpus-request && \
+	tests/fuzz/fuzz-request -max_len=2048 -timeout=10 \
+	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-request
+.PHONY: fuzz-request-run
+CLEANFILES += $(EXTRA_PROGRAMS)
