@@ -310,11 +310,6 @@ handle_status(struct unixctl_conn *conn, int argc OVS_UNUSED,
     struct otd_daemon *d = d_;
     struct ds s = DS_EMPTY_INITIALIZER;
 
-    const char *why = NULL;
-    bool serving = otd_engine_is_serving(d->engine, &why);
-
-    ds_put_format(&s, "serving: %s%s\n", serving ? "yes" : "no, ",
-                  serving ? "" : why ? why : "starting");
     otd_engine_format_status(d->engine, &s);
     if (d->listener) {
         otd_listener_format_status(d->listener, &s);

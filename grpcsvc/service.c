@@ -253,12 +253,10 @@ otd_service_format_status(const struct otd_service *s, struct ds *out)
                   "%"PRIuSIZE" KiB spooled, %"PRIu64" cancelled\n",
                   s->n_calls, ovs_list_size(&s->streams), s->spooled / 1024,
                   s->n_cancelled);
-    ds_put_cstr(out, "finished:");
     for (enum otd_method m = 0; m < OTD_N_METHODS; m++) {
         if (s->n_finished[m]) {
-            ds_put_format(out, " %s %"PRIu64, otd_methods[m].path,
-                          s->n_finished[m]);
+            ds_put_format(out, "  %s: %"PRIu64" finished\n",
+                          otd_methods[m].path + 1, s->n_finished[m]);
         }
     }
-    ds_put_char(out, '\n');
 }

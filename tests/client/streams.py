@@ -2,12 +2,14 @@
 """Streams: partial success, order, cancellation, many clients at once.  Expects an
 empty table and leaves an empty one."""
 
+import subprocess
+import sys
 import threading
 
 import grpc
 
-from client import (Client, accepted, check, delete, encap, equal, pb, run,
-                    wait_until)
+from client import (Client, accepted, check, decap, delete, encap, equal,
+                    pb, run, wait_until)
 
 
 def failed_ids(answer):
@@ -60,7 +62,7 @@ def order(c):
     equal("nothing is left of it", c.ids(), [])
 
     accepted("a chain in reverse order", c.create(
-        encap(11, after=10), encap(10, action=pb.RECIRCULATE)))
+        encap(11, after=10), decap(10, action=pb.RECIRCULATE)))
     c.delete_all()
     accepted("an empty stream", c.create())
 
@@ -122,15 +124,25 @@ def cancelled(c, other):
     equal("and nothing of it stays", other.ids(), [])
 
     # A client that dies: its whole connection goes.
-    dying = Client()
-    paced = Paced([encap(i + 1) for i in range(100)])
-    dying.stub.CreateIpTunnel.future(iter(paced))
-    paced.sent.wait()
-    dying.channel.close()
-    paced.go_on.set()
-    accepted("after a connection is lost all is well",
+    with subprocess.Popen([sys.executable, __file__, "die"],
+                          stdout=subprocess.PIPE) as dying:
+        equal("a client sends 100 requests", dying.stdout.readline(),
+              b"sent\n")
+        dying.kill()
+    accepted("after it is killed all is well",
              other.create(encap(1000003), delete(1000003)))
     equal("and nothing of its stream stays", other.ids(), [])
+
+
+def die():
+    """Sends 100 requests, says so, and waits for the end."""
+    paced = Paced([encap(i + 1) for i in range(100)])
+    with Client() as c:
+        # Without a reference to it, a call is cancelled.
+        call = c.stub.CreateIpTunnel.future(iter(paced))
+        paced.sent.wait()
+        print("sent", flush=True)
+        call.result()
 
 
 def many():
@@ -200,4 +212,6 @@ def main():
               wait_until(lambda: c.ids() == [], 5), c.ids())
 
 
+if sys.argv[1:] == ["die"]:
+    die()
 run(main)
