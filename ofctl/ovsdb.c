@@ -452,7 +452,9 @@ void
 otd_ovsdb_wait(struct otd_ovsdb *db)
 {
     ovsdb_idl_wait(db->idl);
-    if (db->txn) {
+    if (db->stale) {
+        poll_immediate_wake();
+    } else if (db->txn) {
         ovsdb_idl_txn_wait(db->txn);
     } else if (db->dirty && db->up) {
         poll_timer_wait_until(db->retry_at);
