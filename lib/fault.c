@@ -128,7 +128,9 @@ otd_fault(struct otd_faults *faults, enum otd_fault_kind kind,
     char *message = xvasprintf(format, args);
     va_end(args);
 
-    char *text = path && path[0] ? xasprintf("%s: %s", path, message) : message;
+    char *text = (path && path[0]
+                  ? xasprintf("%s: %s", path, message)
+                  : message);
     size_t len = strlen(text);
     sanitize(text, len);
     if (len > OTD_FAULTS_TEXT_MAX) {

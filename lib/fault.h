@@ -9,7 +9,8 @@
  * is one sentence for a person: the field path as the .proto spells it, the
  * offending value, the limit and the remedy, for example
  *
- *     geneve.geneve_encap.vni: 16777216 does not fit 24 bits; use at most 16777215
+ *     geneve.geneve_encap.vni: 16777216 does not fit 24 bits; use at most
+ *     16777215
  *
  * A collection is a plain value without allocation of its own until the first
  * fault, so the good path costs nothing.  Not thread-safe; any thread. */
@@ -48,7 +49,7 @@ struct otd_faults {
     size_t n;                   /* Number of faults, 0 if all is well. */
     size_t n_dropped;           /* Of these, how many did not fit the text. */
     enum otd_fault_kind kind;   /* Kind of the first fault. */
-    char *text;                 /* Owned; faults joined by "; ".  May be NULL. */
+    char *text;                 /* Owned; joined by "; ".  May be NULL. */
     size_t len;                 /* Bytes in 'text' without the NUL. */
 };
 
@@ -56,12 +57,17 @@ struct otd_faults {
 
 void otd_faults_init(struct otd_faults *);
 void otd_faults_destroy(struct otd_faults *);
-static inline bool otd_faults_any(const struct otd_faults *f) { return f->n > 0; }
+
+static inline bool
+otd_faults_any(const struct otd_faults *f)
+{
+    return f->n > 0;
+}
 
 /* Adds a fault of 'kind' at field 'path' (NULL or "" for the request as a
  * whole); the text becomes "PATH: MESSAGE".  Control bytes and invalid UTF-8
- * in the message are replaced by '?', so that a hostile value can neither break
- * a log line nor the UTF-8 rule of a protobuf string. */
+ * in the message are replaced by '?', so that a hostile value can neither
+ * break a log line nor the UTF-8 rule of a protobuf string. */
 void otd_fault(struct otd_faults *, enum otd_fault_kind, const char *path,
                const char *format, ...) OVS_PRINTF_FORMAT(4, 5);
 

@@ -2,8 +2,8 @@
 #ifndef OTD_UTF8_H
 #define OTD_UTF8_H 1
 
-/* UTF-8 of bytes with a length.  Protobuf strings must be UTF-8, but protobuf-c
- * checks neither what it reads nor what it writes, so we do.  (OVS's
+/* UTF-8 of bytes with a length.  Protobuf strings must be UTF-8, but
+ * protobuf-c checks neither what it reads nor what it writes, so we do. (OVS's
  * utf8_validate() wants a NUL-terminated string and allocates its answer.) */
 
 #include <stddef.h>
