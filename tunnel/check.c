@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What a complete request may say.  Everything here is about one request by
- * itself; other tunnels, ports and the space in the switch are the engine's. */
+ * itself; other tunnels, ports and the space in the switch are the
+ * engine's. */
 
 #include <config.h>
 #include "tunnel/spec.h"
@@ -221,8 +222,8 @@ check_match(const struct otd_spec *spec, const struct otd_caps *caps,
     check_ip_match(&match->ip, "match_criteria.", faults);
     if (match->tunnel_id && match->tunnel_id == spec->id) {
         otd_fault(faults, OTD_FAULT_MATCH_TUNNEL_ID,
-                  "match_criteria.tunnel_id", "%"PRIu64" is the tunnel itself; "
-                  "name the tunnel that comes before it", spec->id);
+                  "match_criteria.tunnel_id", "%"PRIu64" is the tunnel "
+                  "itself; name the tunnel that comes before it", spec->id);
     }
     if (match->kind == OTD_MATCH_GENEVE) {
         check_overlay_match(match, "match_criteria.geneve_match.", faults);
@@ -308,9 +309,9 @@ check_encap(const struct otd_spec *spec, struct otd_faults *faults)
     }
     if (spec->match.kind == OTD_MATCH_GENEVE) {
         otd_fault(faults, OTD_FAULT_MATCH_CAPABILITIES,
-                  "match_criteria.geneve_match", "an encapsulating tunnel sees "
-                  "no Geneve header; make a decapsulating tunnel with this "
-                  "match and name it in match_criteria.tunnel_id");
+                  "match_criteria.geneve_match", "an encapsulating tunnel "
+                  "sees no Geneve header; make a decapsulating tunnel with "
+                  "this match and name it in match_criteria.tunnel_id");
     }
 }
 
@@ -344,7 +345,8 @@ check_decap(const struct otd_spec *spec, struct otd_faults *faults)
                   "addresses instead");
     }
     /* OpenFlow has no field for the outer family alone. */
-    if (match->ip.family != OTD_FAMILY_NONE && !ip_match_is_given(&match->ip)) {
+    if (match->ip.family != OTD_FAMILY_NONE
+        && !ip_match_is_given(&match->ip)) {
         otd_fault(faults, OTD_FAULT_MATCH_MISSING_FIELDS,
                   match->ip.family == OTD_FAMILY_IPV4
                   ? "match_criteria.ipv4_match" : "match_criteria.ipv6_match",
@@ -381,8 +383,8 @@ check_sa(const struct otd_ipsec_sa *sa, const struct cipher *cipher,
         otd_fault(faults, OTD_FAULT_IPSEC_MISSING_FIELDS, path, "missing; use "
                   "%d or more", SPI_MIN);
     } else if (sa->spi < SPI_MIN) {
-        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "%"PRIu32" is reserved; "
-                  "use %d or more", sa->spi, SPI_MIN);
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "%"PRIu32" is "
+                  "reserved; use %d or more", sa->spi, SPI_MIN);
     }
     if (sa->operation > OTD_OP_DELETE) {
         snprintf(path, sizeof path, "%s.operation", parent);
@@ -408,8 +410,8 @@ check_sa(const struct otd_ipsec_sa *sa, const struct cipher *cipher,
                       "hexadecimal digits", sa->key_len, cipher->name, key,
                       all);
         } else if (!raw && !sa->key_is_hex) {
-            otd_fault(faults, OTD_FAULT_IPSEC_KEY, path, "%"PRIu32" bytes that "
-                      "are not all hexadecimal digits; %s takes %u raw bytes, "
+            otd_fault(faults, OTD_FAULT_IPSEC_KEY, path, "%"PRIu32" bytes "
+                      "that are not all hexadecimal digits; %s takes %u raw bytes, "
                       "or %u with the salt", sa->key_len, cipher->name, key,
                       all);
         }
@@ -428,8 +430,8 @@ check_ipsec(const struct otd_spec *spec, struct otd_faults *faults)
 
     if (ipsec->tunnel_type >= N_TUNNEL_TYPES) {
         snprintf(path, sizeof path, "%stunnel_type", parent);
-        otd_fault(faults, OTD_FAULT_IPSEC_TUNNEL_TYPE, path, "%"PRIu32" is not "
-                  "known; use 0 to %d", ipsec->tunnel_type,
+        otd_fault(faults, OTD_FAULT_IPSEC_TUNNEL_TYPE, path, "%"PRIu32" is "
+                  "not known; use 0 to %d", ipsec->tunnel_type,
                   N_TUNNEL_TYPES - 1);
     }
     if (ipsec->encryption_type < ARRAY_SIZE(ciphers)) {
@@ -444,8 +446,8 @@ check_ipsec(const struct otd_spec *spec, struct otd_faults *faults)
     if (!ipsec->n_sas) {
         snprintf(path, sizeof path, "%s%s", parent,
                  enc ? "ipsec_sa" : "ipsec_sas");
-        otd_fault(faults, OTD_FAULT_IPSEC_MISSING_FIELDS, path, "missing; give "
-                  "an SPI and a key");
+        otd_fault(faults, OTD_FAULT_IPSEC_MISSING_FIELDS, path, "missing; "
+                  "give an SPI and a key");
     }
     for (size_t i = 0; i < ipsec->n_sas; i++) {
         if (enc) {
@@ -462,8 +464,8 @@ check_ipsec(const struct otd_spec *spec, struct otd_faults *faults)
     } else if (enc && (ipsec->tunnel_type == TUNNEL
                        || ipsec->tunnel_type == TUNNEL_NAT_TRAVERSAL)) {
         snprintf(path, sizeof path, "%stunnelIps", parent);
-        otd_fault(faults, OTD_FAULT_IPSEC_MISSING_FIELDS, path, "missing; give "
-                  "ipv4_tunnel or ipv6_tunnel");
+        otd_fault(faults, OTD_FAULT_IPSEC_MISSING_FIELDS, path, "missing; "
+                  "give ipv4_tunnel or ipv6_tunnel");
     }
 
     otd_fault(faults, OTD_FAULT_TUNNEL_NOT_SUPPORTED, "ipsec_tunnel", "IPsec "

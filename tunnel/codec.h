@@ -21,10 +21,10 @@ struct ofpbuf;
 struct otd_codec {
     /* Decodes 'n' bytes into '*spec' (always initialised on return).  Returns
      * false, with a fault that says so, if the bytes are no message at all;
-     * returns true otherwise, with a fault for each field whose value cannot be
-     * represented in the model (lengths, UTF-8, ...). */
-    bool (*decode)(void *aux, const void *bytes, size_t n, struct otd_spec *spec,
-                   struct otd_faults *faults);
+     * returns true otherwise, with a fault for each field whose value cannot
+     * be represented in the model (lengths, UTF-8, ...). */
+    bool (*decode)(void *aux, const void *bytes, size_t n,
+                   struct otd_spec *spec, struct otd_faults *faults);
 
     /* Appends the canonical bytes of '*spec' to 'out': operation _CREATE, ids
      * filled in, empty keys.  decode(encode(x)) equals x for every spec that

@@ -86,8 +86,9 @@ otd_match_key_init(struct otd_match_key *key, const struct otd_spec *spec)
     key->side = side_of(spec->kind);
     key->tunnel_id = match->tunnel_id;
     /* Copied up to the NUL only: what stands after it is nobody's business. */
-    for (size_t i = 0; i < OTD_IFNAME_MAX && match->ingress_interface[i]; i++) {
-        key->ingress_interface[i] = match->ingress_interface[i];
+    const char *name = match->ingress_interface;
+    for (size_t i = 0; i < OTD_IFNAME_MAX && name[i]; i++) {
+        key->ingress_interface[i] = name[i];
     }
     set_ips(&match->ip, &key->family, &key->src, &key->src_plen, &key->dst,
             &key->dst_plen);

@@ -165,7 +165,8 @@ merge_dec_sa(struct otd_ipsec *base, const struct otd_ipsec_sa *patch,
     case OTD_OP_CREATE:
         if (old) {
             otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "the tunnel has an "
-                      "SA with SPI %"PRIu32" already; use _UPDATE", patch->spi);
+                      "SA with SPI %"PRIu32" already; use _UPDATE",
+                      patch->spi);
         } else if (base->n_sas >= OTD_IPSEC_SAS_MAX) {
             otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "the tunnel has "
                       "%d SAs, which is the limit; delete one first",

@@ -41,14 +41,15 @@ raw_or_hex(const uint8_t *bytes, size_t n, uint8_t *out, size_t size,
         return true;
     }
     if (n != 2 * size) {
-        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "%"PRIuSIZE" bytes; send %"PRIuSIZE" raw "
-                  "bytes or %"PRIuSIZE" hexadecimal digits", n, size, 2 * size);
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "%"PRIuSIZE" bytes; "
+                  "send %"PRIuSIZE" raw bytes or %"PRIuSIZE" hexadecimal "
+                  "digits", n, size, 2 * size);
         return false;
     }
     if (!decode_hex(bytes, out, size)) {
-        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "\"%.*s\" is not hexadecimal; send "
-                  "%"PRIuSIZE" raw bytes or %"PRIuSIZE" hexadecimal digits",
-                  (int) n, (const char *) bytes, size, 2 * size);
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "\"%.*s\" is not "
+                  "hexadecimal; send %"PRIuSIZE" raw bytes or %"PRIuSIZE" hexadecimal "
+                  "digits", (int) n, (const char *) bytes, size, 2 * size);
         return false;
     }
     return true;
@@ -80,8 +81,8 @@ otd_ip6_from_bytes(const uint8_t *bytes, size_t n, struct in6_addr *ip,
     /* The model marks IPv4 by mapping it; a mapped address that came as IPv6
      * would turn into IPv4 somewhere below, where nobody asked for it. */
     if (ok && IN6_IS_ADDR_V4MAPPED(ip)) {
-        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "an IPv4 address mapped "
-                  "into IPv6; use the IPv4 form of this field");
+        otd_fault(faults, OTD_FAULT_MATCH_FIELD, path, "an IPv4 address "
+                  "mapped into IPv6; use the IPv4 form of this field");
         ok = false;
     }
     if (!ok) {
@@ -210,8 +211,8 @@ otd_geneve_option_add(struct otd_geneve_encap *encap, uint32_t opt_class,
         ok = false;
     }
     if (n % 4 || n < 4 || n > OTD_GENEVE_OPTION_DATA_MAX) {
-        otd_fault(faults, OTD_FAULT_GENEVE_OPTION, path, "%"PRIuSIZE" bytes of "
-                  "data; send 4 to %d, a multiple of 4", n,
+        otd_fault(faults, OTD_FAULT_GENEVE_OPTION, path, "%"PRIuSIZE" bytes "
+                  "of data; send 4 to %d, a multiple of 4", n,
                   OTD_GENEVE_OPTION_DATA_MAX);
         ok = false;
     } else if (declared_len && declared_len != n && declared_len != n / 4) {

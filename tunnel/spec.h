@@ -5,13 +5,13 @@
 /* The model: one tunnel request as a plain struct.
  *
  * A *spec* is what a client asked for, after the wire's quirks (addresses as
- * s_addr in a host integer, hex MACs, ...) are gone and before anything of this
- * host (port numbers, keys, table numbers) comes in.  It keeps presence: a
- * submessage that the client did not send is 'false' in its has_* member, so
+ * s_addr in a host integer, hex MACs, ...) are gone and before anything of
+ * this host (port numbers, keys, table numbers) comes in.  It keeps presence:
+ * a submessage that the client did not send is 'false' in its has_* member, so
  * that an _UPDATE, which names only what changes, is the same struct
- * (otd_spec_merge()).  It has no pointers: copy it with '='.  It is about 1 kB,
- * so it lives on the stack; the tunnel table keeps the canonical bytes that the
- * codec makes of it (tunnel/codec.h).
+ * (otd_spec_merge()).  It has no pointers: copy it with '='.  It is half a
+ * kB, so it lives on the stack; the tunnel table keeps the canonical bytes
+ * that the codec makes of it (tunnel/codec.h).
  *
  * Byte order: addresses and MACs are network-order byte arrays; every other
  * number is a host integer.  IPv4 addresses are stored IPv4-mapped
@@ -62,7 +62,7 @@ struct otd_mac_pair {           /* MacPair. */
     struct eth_addr dst, src;
 };
 
-struct otd_ip_pair {            /* IPV4Pair or IPV6Pair; the outer addresses. */
+struct otd_ip_pair {            /* IPV4Pair or IPV6Pair: outer addresses. */
     enum otd_family family;     /* NONE: not given. */
     struct in6_addr src, dst;   /* All-zero (mapped for IPv4): not given. */
 };
@@ -70,7 +70,7 @@ struct otd_ip_pair {            /* IPV4Pair or IPV6Pair; the outer addresses. */
 struct otd_ip_match {           /* IPV4Match or IPV6Match. */
     enum otd_family family;     /* NONE: not given. */
     struct in6_addr src, dst;   /* As sent: host bits may be set. */
-    uint32_t src_plen, dst_plen;        /* As sent; otd_spec_check() bounds them. */
+    uint32_t src_plen, dst_plen;        /* As sent, unchecked. */
 };
 
 enum otd_match_kind {
@@ -80,7 +80,7 @@ enum otd_match_kind {
     OTD_MATCH_VXLAN,
 };
 
-#define OTD_IFNAME_MAX 15       /* Bytes, without the NUL (Linux IFNAMSIZ - 1). */
+#define OTD_IFNAME_MAX 15       /* Bytes, without the NUL (Linux's limit). */
 
 struct otd_match {              /* MatchCriteria. */
     bool present;
@@ -99,8 +99,9 @@ struct otd_match {              /* MatchCriteria. */
     } overlay;
 };
 
-/* Geneve options in the wire format of RFC 8926, 3.5: class (2 bytes), type (1),
- * rsvd|length in 4-byte words (1), data.  63 words is the header's limit. */
+/* Geneve options in the wire format of RFC 8926, 3.5: class (2 bytes), type
+ * (1), rsvd|length in 4-byte words (1), data.  63 words is the header's
+ * limit. */
 #define OTD_GENEVE_OPTIONS_MAX 252
 #define OTD_GENEVE_OPTION_DATA_MAX 124
 
@@ -124,7 +125,8 @@ struct otd_geneve_option {
 };
 
 /* The IPsec kinds are decoded and checked, and then refused as not supported
- * until the data plane has them; key bytes are never kept, only their number. */
+ * until the data plane has them; key bytes are never kept, only their
+ * number. */
 struct otd_ipsec_sa {
     uint32_t spi;
     uint32_t key_len;           /* Bytes as sent: raw or hex. */
@@ -160,27 +162,31 @@ void otd_spec_init(struct otd_spec *);
 const char *otd_kind_to_string(enum otd_kind);
 
 /* ---- Bytes of the wire to values.  Each adds a fault at 'path' and returns
- * false if the bytes are not acceptable; the value is then a stand-in that counts
- * as given, so that otd_spec_check() does not call the same field missing. */
+ * false if the bytes are not acceptable; the value is then a stand-in that
+ * counts as given, so that otd_spec_check() does not call the same field
+ * missing. */
 
-/* 6 raw bytes or 12 ASCII hex digits.  Empty: '*given' false, true returned. */
-bool otd_mac_from_bytes(const uint8_t *, size_t n, struct eth_addr *, bool *given,
-                        const char *path, struct otd_faults *);
+/* 6 raw bytes or 12 ASCII hex digits.  Empty: '*given' false, true
+ * returned. */
+bool otd_mac_from_bytes(const uint8_t *, size_t n, struct eth_addr *,
+                        bool *given, const char *path, struct otd_faults *);
 /* 16 raw bytes or 32 ASCII hex digits.  Empty: all zero, true returned.  An
  * IPv4-mapped address is a fault: the model would take it for IPv4. */
 bool otd_ip6_from_bytes(const uint8_t *, size_t n, struct in6_addr *,
                         const char *path, struct otd_faults *);
 /* The API's IPv4 numbers are the address's s_addr read as a little-endian
- * integer: 33554443 (0x0200000b) is 11.0.0.2, whatever this host's byte order. */
+ * integer: 33554443 (0x0200000b) is 11.0.0.2, whatever this host's byte
+ * order. */
 struct in6_addr otd_ip4_from_wire(uint32_t);
 uint32_t otd_ip4_to_wire(const struct in6_addr *);
 /* Interface name: UTF-8, no NUL, at most OTD_IFNAME_MAX bytes. */
-bool otd_ifname_from_bytes(const char *, size_t n, char name[OTD_IFNAME_MAX + 1],
-                           const char *path, struct otd_faults *);
-/* Appends one option to 'encap', or adds a fault (class over 16 bits, type over 8,
- * data not a multiple of 4, none or over 124 bytes, a (class, type) pair twice, no
- * room).  'declared_len' is the message's own length field: 0, n / 4 (what the
- * public client sends, and the unit of the header) or n. */
+bool otd_ifname_from_bytes(const char *, size_t n,
+                           char name[OTD_IFNAME_MAX + 1], const char *path,
+                           struct otd_faults *);
+/* Appends one option to 'encap', or adds a fault (class over 16 bits, type
+ * over 8, data not a multiple of 4, none or over 124 bytes, a (class, type)
+ * pair twice, no room).  'declared_len' is the message's own length field: 0,
+ * n / 4 (what the public client sends, and the unit of the header) or n. */
 bool otd_geneve_option_add(struct otd_geneve_encap *, uint32_t opt_class,
                            uint32_t type, uint32_t declared_len,
                            const uint8_t *data, size_t n,
@@ -203,34 +209,34 @@ struct otd_caps {
     bool vxlan_matching;
     bool tunnel_matching;
     bool spi_matching;
-    uint32_t n_geneve_options;  /* 4-byte options that fit a packet and the map now. */
+    uint32_t n_geneve_options;  /* 4-byte options that fit packet and map. */
 };
 
 /* Adds every fault that 'spec', a complete request (a create, or an update
  * after its merge), has by itself, without looking at other tunnels or at this
- * host.  Kinds that the data plane does not have are checked field by field and
- * then refused as OTD_FAULT_TUNNEL_NOT_SUPPORTED, in that order. */
+ * host.  Kinds that the data plane does not have are checked field by field
+ * and then refused as OTD_FAULT_TUNNEL_NOT_SUPPORTED, in that order. */
 void otd_spec_check(const struct otd_spec *, const struct otd_caps *,
                     struct otd_faults *);
 
 /* The merge of an _UPDATE: what 'patch' names replaces what '*base' has,
  * recursively; scalars that are 0 in 'patch' stay; a non-empty option list
  * replaces, and critical_option_present with it; another member of a oneof
- * replaces; another kind of tunnel is a fault, and '*base' is then unspecified.
- * 'id' and 'operation' of '*base' stay. */
+ * replaces; another kind of tunnel is a fault, and '*base' is then
+ * unspecified.  'id' and 'operation' of '*base' stay. */
 void otd_spec_merge(struct otd_spec *base, const struct otd_spec *patch,
                     struct otd_faults *);
 
-/* The effective match in a canonical form: prefixes masked, absent fields zero,
- * implied protocol matches added.  Two tunnels collide exactly if their keys are
- * equal as bytes (no padding is left undefined). */
+/* The effective match in a canonical form: prefixes masked, absent fields
+ * zero, implied protocol matches added.  Two tunnels collide exactly if their
+ * keys are equal as bytes (no padding is left undefined). */
 struct otd_match_key {
     uint64_t tunnel_id;
     char ingress_interface[OTD_IFNAME_MAX + 1];
-    struct in6_addr src, dst;           /* Plain rules: the packet's addresses.  Tunnel side: outer. */
+    struct in6_addr src, dst;   /* Side 0: the packet's.  1, 2: outer. */
     struct in6_addr inner_src, inner_dst;
-    struct eth_addr eth_src, eth_dst;   /* Plain: the packet's.  Tunnel side: inner. */
-    uint8_t side;                       /* 0 plain (encap), 1 the Geneve port (decap), 2 ESP. */
+    struct eth_addr eth_src, eth_dst;   /* Side 0: the packet's.  1: inner. */
+    uint8_t side;               /* 0 plain (encap), 1 Geneve port, 2 ESP. */
     uint8_t family, inner_family;       /* enum otd_family. */
     uint8_t eth_given;                  /* Bit 0 dst, bit 1 src. */
     uint32_t vni;
@@ -242,8 +248,9 @@ void otd_match_key_init(struct otd_match_key *, const struct otd_spec *);
 uint32_t otd_match_key_hash(const struct otd_match_key *);
 
 /* Bits of the packet that the match fixes: the sum of prefix lengths and field
- * widths that decides which of two overlapping tunnels wins (docs/pipeline.md).
- * A port counts 16, an Ethertype 16, a MAC 48, a VNI 24. */
+ * widths that decides which of two overlapping tunnels wins
+ * (docs/pipeline.md).  A port counts 16, an Ethertype 16, a MAC 48, a VNI 24,
+ * a tunnel id 32 (its key in a register). */
 unsigned int otd_match_specificity(const struct otd_match_key *);
 
 /* One line for people: "geneve encap 10.0.0.1 > 10.0.0.2 vni 100 ...". */
