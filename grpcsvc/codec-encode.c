@@ -2,8 +2,8 @@
 
 /* Requests of tunneloffload.v2: model to bytes.
  *
- * What protobuf-c packs is built on the stack and points into the spec.  All that
- * a request may hold is about 4 kB. */
+ * What protobuf-c packs is built on the stack and points into the spec.  All
+ * that a request may hold is about 4 kB. */
 
 #include <config.h>
 #include "grpcsvc/codec.h"
@@ -29,7 +29,9 @@ struct pb_ip_pair_parts {
 static ProtobufCBinaryData
 bytes_of(const void *data, size_t n)
 {
-    return (ProtobufCBinaryData) { .len = n, .data = CONST_CAST(void *, data) };
+    return (ProtobufCBinaryData) {
+        .len = n, .data = CONST_CAST(void *, data)
+    };
 }
 
 static ProtobufCBinaryData
@@ -90,8 +92,8 @@ encode_ip6_pair(const struct otd_ip_pair *pair, pb_ip6_pair *pb)
     return pb;
 }
 
-/* Sets the member of an ip_match oneof in PB, whose three spellings differ only
- * in the prefix of their case constants. */
+/* Sets the member of an ip_match oneof in PB, whose three spellings differ
+ * only in the prefix of their case constants. */
 #define ENCODE_IP_MATCH(PB, PREFIX, MATCH, PARTS)                       \
     do {                                                                \
         switch ((MATCH)->family) {                                      \
@@ -344,7 +346,8 @@ encode_operation(const struct otd_spec *spec, uint32_t operation,
 }
 
 void
-codec_encode(void *aux OVS_UNUSED, const struct otd_spec *spec, struct ofpbuf *out)
+codec_encode(void *aux OVS_UNUSED, const struct otd_spec *spec,
+             struct ofpbuf *out)
 {
     encode_operation(spec, OTD_OP_CREATE, out);
 }

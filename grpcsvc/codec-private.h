@@ -2,8 +2,8 @@
 #ifndef OTD_CODEC_PRIVATE_H
 #define OTD_CODEC_PRIVATE_H 1
 
-/* Shared by the two halves of the request codec, and by nobody else: short names
- * for the types that protoc-c makes. */
+/* Shared by the two halves of the request codec, and by nobody else: short
+ * names for the types that protoc-c makes. */
 
 #include "proto/tunneloffload.pb-c.h"
 #include "tunnel/spec.h"

@@ -219,17 +219,18 @@ cut_text(const char *text, size_t max, char *buf)
 static void
 put_entry(struct ofpbuf *b, const pb_create *entry)
 {
+    const ProtobufCMessageDescriptor *outer
+        = &tunneloffload__v2__create_ip_tunnel_responses__descriptor;
     size_t n = protobuf_c_message_get_packed_size(&entry->base);
 
     reserve(b, FIELD_HEADER_MAX + n);
-    put_field_header(b,
-                     &tunneloffload__v2__create_ip_tunnel_responses__descriptor,
-                     "responses", n);
+    put_field_header(b, outer, "responses", n);
     protobuf_c_message_pack(&entry->base, ofpbuf_put_uninit(b, n));
 }
 
-/* Appends the entries with texts of at most 'text_max' bytes.  Stops before one
- * that would make 'b' larger than allowed, and returns how many it appended. */
+/* Appends the entries with texts of at most 'text_max' bytes.  Stops before
+ * one that would make 'b' larger than allowed, and returns how many it
+ * appended. */
 static size_t
 put_entries(struct ofpbuf *b, const struct otd_txn_result *result,
             size_t text_max)

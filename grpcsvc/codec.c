@@ -67,8 +67,9 @@ unpack(struct arena *arena, const ProtobufCMessageDescriptor *type,
 }
 
 /* Bytes of a string that unpack() made.  protobuf-c gives strings as char *
- * without their length, so a NUL inside one cannot be seen in the string; but it
- * allocates exactly the bytes and a terminator, and the arena knows how many. */
+ * without their length, so a NUL inside one cannot be seen in the string; but
+ * it allocates exactly the bytes and a terminator, and the arena knows how
+ * many. */
 static size_t
 unpacked_string_len(const char *s)
 {
@@ -96,7 +97,8 @@ decode_mac_pair(const pb_mac_pair *pb, struct otd_mac_pair *mac,
     }
 }
 
-/* The path of each field is spelled once per place where a message may stand. */
+/* The path of each field is spelled once per place where a message may
+ * stand. */
 #define DECODE_MAC_PAIR(PB, MAC, PATH, FAULTS)                          \
     decode_mac_pair(PB, MAC, PATH ".destination_mac",                   \
                     PATH ".source_mac", FAULTS)
@@ -353,7 +355,8 @@ decode_kind(const pb_request *pb, struct otd_spec *spec,
         if (!ipsec) {
             break;
         }
-        if (ipsec->ipsec_case == TUNNELOFFLOAD__V2__IPSEC_TUNNEL__IPSEC_IPSEC_ENC
+        if (ipsec->ipsec_case
+            == TUNNELOFFLOAD__V2__IPSEC_TUNNEL__IPSEC_IPSEC_ENC
             && ipsec->ipsec_enc) {
             spec->kind = OTD_KIND_IPSEC_ENC;
             decode_ipsec_enc(ipsec->ipsec_enc, &spec->ipsec, faults);
@@ -411,8 +414,8 @@ decode(void *arena_, const void *bytes, size_t n, struct otd_spec *spec,
         arena, &tunneloffload__v2__ip_tunnel_request__descriptor, bytes, n);
     if (!pb) {
         if (arena->exhausted) {
-            otd_fault(faults, OTD_FAULT_OTHER, NULL, "the %"PRIuSIZE" bytes of "
-                      "the request unfold to more than %d; send fewer fields",
+            otd_fault(faults, OTD_FAULT_OTHER, NULL, "the %"PRIuSIZE" bytes "
+                      "of the request unfold to more than %d; send fewer fields",
                       n, ARENA_BYTES);
         } else {
             otd_fault(faults, OTD_FAULT_OTHER, NULL, "the %"PRIuSIZE" bytes "

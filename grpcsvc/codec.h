@@ -4,9 +4,9 @@
 
 /* The messages of tunneloffload.v2 as bytes.
  *
- * codec.c (requests) and codec-reply.c (answers) are the only files that see the
- * types which protoc-c makes of proto/tunneloffload.proto.  Everybody else has
- * bytes on one side and plain structs on the other.
+ * codec.c (requests) and codec-reply.c (answers) are the only files that see
+ * the types which protoc-c makes of proto/tunneloffload.proto.  Everybody else
+ * has bytes on one side and plain structs on the other.
  *
  * Pure functions of their arguments; any thread, except that one codec is used
  * by one thread at a time.  Messages are returned owned. */
@@ -31,8 +31,8 @@ struct ofpbuf;
 
 /* ---- Requests. */
 
-/* Returned owned.  Memory that a decode needs comes from an arena of fixed size
- * in the codec, so a hostile request costs an error and nothing else. */
+/* Returned owned.  Memory that a decode needs comes from an arena of fixed
+ * size in the codec, so a hostile request costs an error and nothing else. */
 struct otd_codec *otd_codec_create(void);
 void otd_codec_destroy(struct otd_codec *);
 
@@ -53,10 +53,10 @@ struct ofpbuf *otd_codec_capabilities(const struct otd_caps *);
 
 /* All entries, in their order.  If the message would be larger than
  * OTD_MESSAGE_BYTES_MAX the texts are cut, to 512, 128 and then 32 bytes each;
- * if that does not help, the last entries are left out and the text of the last
- * one that stays says how many (about 100,000 failed entries, or 240,000 chosen
- * ids, always fit).  result->error, if any, becomes a first entry with tunnel_id
- * 0, which is nobody's. */
+ * if that does not help, the last entries are left out and the text of the
+ * last one that stays says how many (about 100,000 failed entries, or 240,000
+ * chosen ids, always fit). result->error, if any, becomes a first entry with
+ * tunnel_id 0, which is nobody's. */
 struct ofpbuf *otd_codec_create_responses(const struct otd_txn_result *);
 
 enum otd_reply {
@@ -87,8 +87,9 @@ struct otd_page {
     struct ofpbuf *message;     /* Owned; NULL if 'n' is 0. */
 };
 
-/* 'tunnels_per_request' as the client sent it; 0: pages of about 256 KiB, large
- * enough to be cheap and small enough to keep a slow client's queue short. */
+/* 'tunnels_per_request' as the client sent it; 0: pages of about 256 KiB,
+ * large enough to be cheap and small enough to keep a slow client's queue
+ * short. */
 void otd_page_init(struct otd_page *, enum otd_reply,
                    uint32_t tunnels_per_request);
 void otd_page_destroy(struct otd_page *);

@@ -8,7 +8,8 @@
 #include "proto/health.pb-c.h"
 #include "util.h"
 
-/* A name and its wrapping.  Bounds what unpacking hostile bytes can allocate. */
+/* A name and its wrapping.  Bounds what unpacking hostile bytes can
+ * allocate. */
 #define REQUEST_BYTES_MAX 4096
 
 static bool

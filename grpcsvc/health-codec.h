@@ -16,10 +16,10 @@ enum otd_health {               /* Values of ServingStatus. */
     OTD_HEALTH_SERVICE_UNKNOWN = 3,     /* Watch only. */
 };
 
-/* Reads a HealthCheckRequest.  '*known' tells whether it names a service that is
- * served here: "" (the server as a whole), the tunnel service, or reflection.
- * If not, Check ends with NOT_FOUND, and Watch sends SERVICE_UNKNOWN and stays
- * open.  False: the bytes are no such message. */
+/* Reads a HealthCheckRequest.  '*known' tells whether it names a service that
+ * is served here: "" (the server as a whole), the tunnel service, or
+ * reflection.  If not, Check ends with NOT_FOUND, and Watch sends
+ * SERVICE_UNKNOWN and stays open.  False: the bytes are no such message. */
 bool otd_health_parse_request(const void *, size_t n, bool *known);
 
 /* A HealthCheckResponse (returned owned). */

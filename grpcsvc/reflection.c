@@ -14,8 +14,13 @@
 
 typedef Grpc__Reflection__V1__ServerReflectionRequest pb_request;
 typedef Grpc__Reflection__V1__ServerReflectionResponse pb_response;
+#define QUESTION(MEMBER) \
+    GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##MEMBER
+#define ANSWER(MEMBER) \
+    GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##MEMBER
 
-/* A name and its wrapping.  Bounds what unpacking hostile bytes can allocate. */
+/* A name and its wrapping.  Bounds what unpacking hostile bytes can
+ * allocate. */
 #define REQUEST_BYTES_MAX 4096
 
 /* Status codes of gRPC as the ErrorResponse carries them. */
@@ -24,8 +29,9 @@ enum { CODE_NOT_FOUND = 5, CODE_UNIMPLEMENTED = 12 };
 /* ---- Reading descriptors.
  *
  * Only names and nesting are needed, so the descriptor of descriptors is not
- * compiled in: a message is walked field by field, and only the length-delimited
- * fields are looked at (google/protobuf/descriptor.proto has the numbers). */
+ * compiled in: a message is walked field by field, and only the
+ * length-delimited fields are looked at (google/protobuf/descriptor.proto has
+ * the numbers). */
 
 struct span {
     const uint8_t *p;
@@ -59,8 +65,8 @@ take_varint(struct span *s, uint64_t *value)
     return false;
 }
 
-/* Takes the next length-delimited field from 's', skipping others.  False at the
- * end (or where the bytes stop making sense, which protoc rules out). */
+/* Takes the next length-delimited field from 's', skipping others.  False at
+ * the end (or where the bytes stop making sense, which protoc rules out). */
 static bool
 next_field(struct span *s, uint32_t *number, struct span *value)
 {
@@ -138,7 +144,8 @@ take_component(const char **symbol, struct span name)
 enum scope { SCOPE_FILE, SCOPE_MESSAGE, SCOPE_ENUM, SCOPE_SERVICE,
              SCOPE_LEAF, SCOPE_NONE };
 
-/* What kind of thing the field 'number' declares in a thing of kind 'scope'. */
+/* What kind of thing the field 'number' declares in a thing of kind
+ * 'scope'. */
 static enum scope
 declared_by(enum scope scope, uint32_t number)
 {
@@ -163,10 +170,10 @@ declared_by(enum scope scope, uint32_t number)
     return SCOPE_NONE;
 }
 
-/* Is 'symbol', relative to 'decl', declared in it?  The name of a message, enum,
- * service, field, value or method is its field 1 throughout.  Values of an enum
- * belong to the scope around it ("pkg.VALUE"); the longer form, with the enum's
- * name, is taken too, because people write it. */
+/* Is 'symbol', relative to 'decl', declared in it?  The name of a message,
+ * enum, service, field, value or method is its field 1 throughout.  Values of
+ * an enum belong to the scope around it ("pkg.VALUE"); the longer form, with
+ * the enum's name, is taken too, because people write it. */
 static bool
 declares(struct span decl, enum scope scope, const char *symbol,
          bool messages_only)
@@ -264,8 +271,7 @@ answer_error(pb_response *response, int code, const char *message)
 
     error.error_code = code;
     error.error_message = CONST_CAST(char *, message);
-    response->message_response_case
-        = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+    response->message_response_case = ANSWER(ERROR_RESPONSE);
     response->error_response = &error;
     return pack(response);
 }
@@ -282,8 +288,7 @@ answer_file(pb_response *response, struct span file)
 
     answer.n_file_descriptor_proto = 1;
     answer.file_descriptor_proto = &bytes;
-    response->message_response_case
-        = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+    response->message_response_case = ANSWER(FILE_DESCRIPTOR_RESPONSE);
     response->file_descriptor_response = &answer;
     return pack(response);
 }
@@ -299,8 +304,7 @@ answer_extensions(pb_response *response, const char *type)
         return answer_error(response, CODE_NOT_FOUND, "no such message type");
     }
     answer.base_type_name = CONST_CAST(char *, type);
-    response->message_response_case
-        = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE;
+    response->message_response_case = ANSWER(ALL_EXTENSION_NUMBERS_RESPONSE);
     response->all_extension_numbers_response = &answer;
     return pack(response);
 }
@@ -338,8 +342,7 @@ answer_services(pb_response *response)
     }
     answer.n_service = n;
     answer.service = pointers;
-    response->message_response_case
-        = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+    response->message_response_case = ANSWER(LIST_SERVICES_RESPONSE);
     response->list_services_response = &answer;
     struct ofpbuf *b = pack(response);
     while (n) {
@@ -354,22 +357,22 @@ answer(const pb_request *request, pb_response *response)
     struct span file;
 
     switch ((int) request->message_request_case) {
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
+    case QUESTION(FILE_BY_FILENAME):
         return (find_file_by_name(request->file_by_filename, &file)
                 ? answer_file(response, file)
                 : answer_error(response, CODE_NOT_FOUND, "no such file"));
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
+    case QUESTION(FILE_CONTAINING_SYMBOL):
         return (find_file_by_symbol(request->file_containing_symbol, false,
                                     &file)
                 ? answer_file(response, file)
                 : answer_error(response, CODE_NOT_FOUND, "no such symbol"));
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION:
+    case QUESTION(FILE_CONTAINING_EXTENSION):
         return answer_error(response, CODE_NOT_FOUND,
                             "no message has extensions");
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
+    case QUESTION(ALL_EXTENSION_NUMBERS_OF_TYPE):
         return answer_extensions(response,
                                  request->all_extension_numbers_of_type);
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
+    case QUESTION(LIST_SERVICES):
         return answer_services(response);
     default:
         return answer_error(response, CODE_UNIMPLEMENTED,
@@ -380,7 +383,8 @@ answer(const pb_request *request, pb_response *response)
 struct ofpbuf *
 otd_reflection_answer(const void *bytes, size_t n)
 {
-    pb_response response = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__INIT;
+    pb_response response
+        = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__INIT;
     pb_request *request = NULL;
 
     if (n <= REQUEST_BYTES_MAX) {

@@ -2,8 +2,8 @@
 #ifndef OTD_DESCRIPTOR_SET_H
 #define OTD_DESCRIPTOR_SET_H 1
 
-/* The descriptors of all our .proto files, as protoc made them at build time: a
- * serialised google.protobuf.FileDescriptorSet. */
+/* The descriptors of all our .proto files, as protoc made them at build time:
+ * a serialised google.protobuf.FileDescriptorSet. */
 
 #include <stddef.h>
 #include <stdint.h>
