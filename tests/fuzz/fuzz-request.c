@@ -39,8 +39,9 @@ static const struct otd_caps caps = {
     true, true, true, true, true, 31,
 };
 
-/* Decodes, with the bytes in a block of their own so that a sanitizer sees a read
- * behind their end.  Faults of values do not count: the stand-ins must hold. */
+/* Decodes, with the bytes in a block of their own so that a sanitizer sees a
+ * read behind their end.  Faults of values do not count: the stand-ins must
+ * hold. */
 static bool
 decode(const struct otd_codec *codec, const void *bytes, size_t n,
        struct otd_spec *spec)

@@ -82,7 +82,7 @@ int
 main(int argc, char *argv[])
 {
     static const char *const questions[] = {
-        "\x1a\x13tunneloffload.proto", "\x22\x03" "a.b",
+        "\x1a\x13tunneloffload.proto", "\x22\003a.b",
         "\x22\x18tunneloffload.v2.EncType", "\x3a\x01*", "\x0a\x01x",
         "\x32\x14tunneloffload.v2.Nat",
     };

@@ -2,7 +2,8 @@
 #ifndef OTD_SPEC_FIXTURE_H
 #define OTD_SPEC_FIXTURE_H 1
 
-/* Requests for tests: typical ones, and as many random legal ones as wanted. */
+/* Requests for tests: typical ones, and as many random legal ones as
+ * wanted. */
 
 #include <stdint.h>
 #include "tunnel/spec.h"
@@ -14,8 +15,8 @@ extern const struct otd_caps all_caps;
 struct in6_addr ip(const char *);
 struct eth_addr mac(const char *);
 
-/* Legal requests: 10.1.0.0/16 into a tunnel from 192.0.2.1 to 192.0.2.2 with VNI
- * 100, and VNI 100 out of it. */
+/* Legal requests: 10.1.0.0/16 into a tunnel from 192.0.2.1 to 192.0.2.2 with
+ * VNI 100, and VNI 100 out of it. */
 struct otd_spec geneve_encap(void);
 struct otd_spec geneve_decap(void);
 /* Legal but for the missing data plane: TUNNEL mode, AES256GCM128. */

@@ -36,7 +36,8 @@ teardown(void)
     ofpbuf_uninit(&part);
 }
 
-/* Decodes 'request', which must end like 'ok' and 'text' say, and empties it. */
+/* Decodes 'request', which must end like 'ok' and 'text' say, and empties
+ * it. */
 static struct otd_spec
 decode(bool ok, const char *text)
 {

@@ -70,8 +70,8 @@ START_TEST(test_create_statuses)
 }
 END_TEST
 
-/* Each kind of fault sets the sub-field that the API has for it; 0 is not on the
- * wire, only its empty message is. */
+/* Each kind of fault sets the sub-field that the API has for it; 0 is not on
+ * the wire, only its empty message is. */
 START_TEST(test_create_kinds)
 {
     static const char *const texts[OTD_N_FAULT_KINDS] = {
@@ -382,8 +382,8 @@ END_TEST
 
 /* ---- Reflection. */
 
-/* Asks with one string in 'field'; the answer (owned) has no descriptors in it,
- * but the name and package of each. */
+/* Asks with one string in 'field'; the answer (owned) has no descriptors in
+ * it, but the name and package of each. */
 static char *
 ask(uint32_t field, const char *value)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model: what a request may say.  Every fault is compared as the whole text
- * that the client reads. */
+/* The model: what a request may say.  Every fault is compared as the whole
+ * text that the client reads. */
 #include <config.h>
 #include "tunnel/spec.h"
 
@@ -13,7 +13,8 @@
 #include "tests/unit/spec-fixture.h"
 #include "util.h"
 
-/* 's' has exactly the faults in 'text', the first one of 'kind'.  Frees them. */
+/* 's' has exactly the faults in 'text', the first one of 'kind'.  Frees
+ * them. */
 static void
 assert_faults(struct otd_faults *faults, enum otd_fault_kind kind,
               const char *text)
@@ -101,8 +102,8 @@ START_TEST(test_ip6_bytes)
                "f: \"fd00000000000000000000000000000g\" is not hexadecimal; "
                "send 16 raw bytes or 32 hexadecimal digits");
     assert_ip6("\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4", 16, "100::1",
-               "f: an IPv4 address mapped into IPv6; use the IPv4 form of this "
-               "field");
+               "f: an IPv4 address mapped into IPv6; use the IPv4 form of "
+               "this field");
 }
 END_TEST
 
@@ -307,8 +308,9 @@ START_TEST(test_check_head)
 }
 END_TEST
 
-#define EVERY_PACKET "match_criteria: names no field and so would take every " \
-                     "packet; name at least one"
+#define EVERY_PACKET \
+    "match_criteria: names no field and so would take every packet; name at " \
+    "least one"
 
 static struct otd_spec
 encap_of_nothing(void)
@@ -498,8 +500,8 @@ START_TEST(test_check_decap)
         s.match.kind = OTD_MATCH_PLAIN);
     BAD(geneve_decap, MATCH_MISSING_FIELDS, "match_criteria: missing; say "
         "which packets the tunnel takes", s.match.present = false);
-    BAD(geneve_decap, MATCH_CAPABILITIES, "match_criteria.mac_match: the outer "
-        "Ethernet header is gone when the switch looks; match the inner one "
+    BAD(geneve_decap, MATCH_CAPABILITIES, "match_criteria.mac_match: the "
+        "outer Ethernet header is gone when the switch looks; match the inner one "
         "with geneve_match.mac_match",
         s.match.mac.present = s.match.mac.has_dst = true);
     BAD(geneve_decap, MATCH_CAPABILITIES, "match_criteria.ingress_interface: "
@@ -568,7 +570,8 @@ START_TEST(test_check_sa)
 }
 END_TEST
 
-/* Which lengths of a key each EncType takes: raw, with salt, and hex of both. */
+/* Which lengths of a key each EncType takes: raw, with salt, and hex of
+ * both. */
 START_TEST(test_check_key)
 {
     static const struct {
