@@ -52,3 +52,28 @@ fuzz-request-run: tests/fuzz/fuzz-request tests/fuzz/make-corpus
 	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-request
 .PHONY: fuzz-request-run
 CLEANFILES += $(EXTRA_PROGRAMS)
+
+# The transport: the mailbox alone, then all of it with an independent client.
+# tests/transport-load measures what it can carry by itself.
+FAKE_TRANSPORT = tests/fake-transport.c tests/fake-transport.h
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test-mailbox
+TESTS += tests/unit/test-mailbox
+endif
+tests_unit_test_mailbox_SOURCES = tests/unit/test-mailbox.c
+tests_unit_test_mailbox_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_mailbox_LDADD = \
+	lib/libotdlib.a $(CHECK_LIBS) $(OVS_LIBS)
+
+check_PROGRAMS += tests/transport-echo tests/transport-load
+dist_check_SCRIPTS += tests/transport.py
+TESTS += tests/transport.py
+EXTRA_DIST += tests/transport.supp
+tests_transport_echo_SOURCES = tests/transport-echo.c
+tests_transport_echo_LDADD = \
+	grpcsvc/libotdgrpc.a \
+	grpcsvc/libotdsvc.a \
+	lib/libotdlib.a \
+	$(GRPC_LIBS) $(OVS_LIBS)
+tests_transport_load_SOURCES = tests/transport-load.c
+tests_transport_load_LDADD = cli/libotdchannel.a $(GRPC_LIBS)

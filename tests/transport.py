@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gRPC transport, driven by an independent client.
 
-    tests/transport.py ECHO
+    tests/transport.py [ECHO [TEST]...]
 
-ECHO is the program tests/transport-echo.  Prints one line per result and at the
-end "N passed, N failed, N skipped".
+ECHO is the program tests/transport-echo, by default that of the current (build)
+directory; TEST the name of a function in this file.  Prints one line per result
+and at the end "N passed, N failed, N skipped".
 """
 
 import os
@@ -84,13 +85,14 @@ class Echo:
     def __exit__(self, kind, *_):
         ended = self.stop()
         # Also where the sanitizers have their say.
-        if not kind and not self.killed:
-            eq(ended, ("ended", 0))
+        if not kind and not self.killed and ended != ("ended", 0):
+            raise AssertionError("%r\n%s" % (ended, self.last_log))
 
     def stop(self):
         """Ends the server; its last words and exit status."""
         out, _ = self.proc.communicate(timeout=20)
         self.log_file.close()
+        self.last_log = self.log()
         shutil.rmtree(self.dir, ignore_errors=True)
         return out.strip(), self.proc.returncode
 
@@ -1028,9 +1030,10 @@ def tls_files_that_cannot_be_used(pki):
 
 def main():
     global ECHO
-    if len(sys.argv) < 2:
+    ECHO = os.path.abspath(sys.argv[1] if len(sys.argv) > 1
+                           else "tests/transport-echo")
+    if not os.access(ECHO, os.X_OK):
         sys.exit(__doc__)
-    ECHO = os.path.abspath(sys.argv[1])
     only = sys.argv[2:]
     passed = failed = skipped = 0
     for f in tests:
