@@ -77,3 +77,57 @@ tests_transport_echo_LDADD = \
 	$(GRPC_LIBS) $(OVS_LIBS)
 tests_transport_load_SOURCES = tests/transport-load.c
 tests_transport_load_LDADD = cli/libotdchannel.a $(GRPC_LIBS)
+
+# ofctl/: messages and session alone, then against a real Open vSwitch.
+OFCTL_TESTS = tests/unit/test-ofctl tests/unit/test-session
+OFCTL_TEST_LIBS = ofctl/libotdofctl.a flows/libotdflows.a
+if HAVE_CHECK
+check_PROGRAMS += $(OFCTL_TESTS)
+TESTS += $(OFCTL_TESTS)
+endif
+tests_unit_test_ofctl_SOURCES = tests/unit/test-ofctl.c
+tests_unit_test_ofctl_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ofctl_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)
+tests_unit_test_session_SOURCES = tests/unit/test-session.c
+tests_unit_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_session_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)
+
+check_PROGRAMS += tests/ofctl-live
+dist_check_SCRIPTS += tests/ofctl-live.sh
+TESTS += tests/ofctl-live.sh
+tests_ofctl_live_SOURCES = tests/ofctl-live.c
+tests_ofctl_live_LDADD = $(OFCTL_TEST_LIBS) $(OVS_LIBS)
+
+# The durable table.
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test-store
+TESTS += tests/unit/test-store
+endif
+tests_unit_test_store_SOURCES = \
+	tests/unit/store-fixture.c \
+	tests/unit/store-fixture.h \
+	tests/unit/test-store-faults.c \
+	tests/unit/test-store.c
+tests_unit_test_store_CPPFLAGS = \
+	$(AM_CPPFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_LDADD = \
+	store/libotdstore.a lib/libotdlib.a \
+	$(CHECK_LIBS) $(SQLITE_LIBS) $(OVS_LIBS)
+
+# The command line, without a server.
+CLI_TEST_LIBS = \
+	cli/libotdcli.a \
+	proto/libotdproto.a \
+	flows/libotdflows.a \
+	lib/libotdlib.a \
+	$(CHECK_LIBS) $(PROTOBUF_C_LIBS) $(OVS_LIBS)
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test-cli-request tests/unit/test-cli-text
+TESTS += tests/unit/test-cli-request tests/unit/test-cli-text
+endif
+tests_unit_test_cli_request_SOURCES = tests/unit/test-cli-request.c $(WIRE)
+tests_unit_test_cli_request_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_cli_request_LDADD = $(CLI_TEST_LIBS)
+tests_unit_test_cli_text_SOURCES = tests/unit/test-cli-text.c
+tests_unit_test_cli_text_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_cli_text_LDADD = $(CLI_TEST_LIBS)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # ofctl/ against a real ovs-vswitchd and ovsdb-server: the session, the messages and
 # the database, through everything that can happen to the peers.
+# In "make check" the current directory is the build directory.
+[ ! -x tests/ofctl-live ] || OTD_BUILDDIR=${OTD_BUILDDIR:-$PWD}
 # shellcheck source=tests/sandbox-lib.sh
 . "$(dirname "$0")/sandbox-lib.sh"
 
