@@ -2,6 +2,7 @@
 # The model and the codec, alone.
 CODEC_TESTS = \
 	tests/unit/test-codec \
+	tests/unit/test-codec-bytes \
 	tests/unit/test-fault \
 	tests/unit/test-merge \
 	tests/unit/test-reply \
@@ -14,14 +15,20 @@ CODEC_TEST_LIBS = \
 	$(PROTOBUF_C_LIBS) $(OVS_LIBS)
 SPEC_FIXTURE = tests/unit/spec-fixture.c tests/unit/spec-fixture.h
 WIRE = tests/unit/wire.c tests/unit/wire.h
+CODEC_FIXTURE = tests/unit/codec-fixture.c tests/unit/codec-fixture.h \
+	$(SPEC_FIXTURE) $(WIRE)
 
 if HAVE_CHECK
 check_PROGRAMS += $(CODEC_TESTS)
 TESTS += $(CODEC_TESTS)
 endif
-tests_unit_test_codec_SOURCES = tests/unit/test-codec.c $(SPEC_FIXTURE) $(WIRE)
+tests_unit_test_codec_SOURCES = tests/unit/test-codec.c $(CODEC_FIXTURE)
 tests_unit_test_codec_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_codec_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_codec_bytes_SOURCES = tests/unit/test-codec-bytes.c \
+	$(CODEC_FIXTURE)
+tests_unit_test_codec_bytes_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_codec_bytes_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
 tests_unit_test_fault_SOURCES = tests/unit/test-fault.c
 tests_unit_test_fault_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fault_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
@@ -131,3 +138,6 @@ tests_unit_test_cli_request_LDADD = $(CLI_TEST_LIBS)
 tests_unit_test_cli_text_SOURCES = tests/unit/test-cli-text.c
 tests_unit_test_cli_text_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_cli_text_LDADD = $(CLI_TEST_LIBS)
+
+dist_check_SCRIPTS += tests/cli-completion.sh tests/sandbox-cli.sh
+TESTS += tests/cli-completion.sh tests/sandbox-cli.sh

@@ -71,15 +71,16 @@ nat(void)
     return s;
 }
 
-/* One field at a time: PATCH sets it in the update and in what comes out. */
-#define MERGE(BASE, KIND, PATCH)                                        \
+/* One field at a time: the statements after KIND set it in the update and in
+ * what comes out. */
+#define MERGE(BASE, KIND, ...)                                          \
     do {                                                                \
         struct otd_spec base = BASE(), expected = base, patch = update(); \
         struct otd_spec *s = &patch;                                    \
         patch.kind = KIND;                                              \
-        PATCH;                                                          \
+        __VA_ARGS__;                                                    \
         s = &expected;                                                  \
-        PATCH;                                                          \
+        __VA_ARGS__;                                                    \
         assert_merge(base, &patch, &expected, "");                      \
     } while (0)
 
@@ -204,6 +205,11 @@ START_TEST(test_match_oneof)
     patch.match.sn = 3;
     expected.match.sn = 3;
     assert_merge(base, &patch, &expected, "");
+    base = expected;
+    patch.match.spi = 1001;
+    patch.match.sn = 0;
+    expected.match.spi = 1001;
+    assert_merge(base, &patch, &expected, "");
 }
 END_TEST
 
@@ -259,6 +265,16 @@ START_TEST(test_another_kind)
 END_TEST
 
 /* ---- IPsec: the rekeys of the public client. */
+
+START_TEST(test_ipsec_scalars)
+{
+    MERGE(ipsec_enc, OTD_KIND_IPSEC_ENC, s->ipsec.tunnel_type = 3);
+    MERGE(ipsec_enc, OTD_KIND_IPSEC_ENC, s->ipsec.encryption_type = 11);
+    MERGE(ipsec_enc, OTD_KIND_IPSEC_ENC,
+          s->ipsec.outer = (struct otd_ip_pair) {
+              .family = OTD_FAMILY_IPV6, .dst = ip("fd00::1") });
+}
+END_TEST
 
 START_TEST(test_rekey_enc)
 {
@@ -579,6 +595,7 @@ main(void)
     tcase_add_test(tcase, test_match_oneof);
     tcase_add_test(tcase, test_options);
     tcase_add_test(tcase, test_another_kind);
+    tcase_add_test(tcase, test_ipsec_scalars);
     tcase_add_test(tcase, test_rekey_enc);
     tcase_add_test(tcase, test_rekey_dec);
     tcase_add_test(tcase, test_dec_lists);

@@ -246,6 +246,39 @@ START_TEST(test_replies)
 }
 END_TEST
 
+/* Around the lengths where a varint grows by a byte. */
+START_TEST(test_embedded_lengths)
+{
+    for (size_t n = 2; n < 17000; n += n < 200 || n > 16000 ? 1 : 100) {
+        struct otd_tunnel_view v = { .id = 1, .n = n };
+        struct otd_page page;
+        struct ofpbuf bytes;
+        struct ds ds = DS_EMPTY_INITIALIZER;
+
+        ofpbuf_init(&bytes, n);
+        ofpbuf_put_zeros(&bytes, n);    /* Field 0: no message, only bytes. */
+        v.bytes = bytes.data;
+        otd_page_init(&page, OTD_REPLY_TUNNEL, 0);
+        ck_assert(otd_page_add(&page, &v));
+        struct ofpbuf *b = otd_page_take(&page);
+        format_message(b->data, b->size, " 1 1.3 ", &ds);
+        char *expected = xzalloc(4 * n + 64), *p = expected;
+        p += sprintf(p, "1:{1:1 3:{} 2:\"");
+        for (size_t i = 0; i < n; i++) {
+            p += sprintf(p, "\\x00");
+        }
+        sprintf(p, "\"}");
+        if (strcmp(ds_cstr(&ds), expected)) {
+            ck_abort_msg("%"PRIuSIZE": %.100s", n, ds_cstr(&ds));
+        }
+        free(expected);
+        ofpbuf_delete(b);
+        ofpbuf_uninit(&bytes);
+        ds_destroy(&ds);
+    }
+}
+END_TEST
+
 START_TEST(test_pages_by_number)
 {
     struct otd_page page;
@@ -534,6 +567,7 @@ suite(void)
     tcase_add_test(tcase, test_create_chosen_ids);
     tcase_add_test(tcase, test_create_large);
     tcase_add_test(tcase, test_replies);
+    tcase_add_test(tcase, test_embedded_lengths);
     tcase_add_test(tcase, test_pages_by_number);
     tcase_add_test(tcase, test_pages_by_size);
     tcase_add_test(tcase, test_small_requests);

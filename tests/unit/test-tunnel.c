@@ -411,6 +411,7 @@ START_TEST(test_check_capabilities)
 {
     static const struct otd_caps no_caps;
     static const struct otd_caps spi_caps = { .spi_matching = true };
+    static const struct otd_caps vxlan_caps = { .vxlan_matching = true };
     struct otd_spec s = geneve_encap();
 
     s.match.tunnel_id = 7;
@@ -434,6 +435,20 @@ START_TEST(test_check_capabilities)
                  "sequence number; leave it out");
     s.match.sn = 0;
     assert_check(&s, &spi_caps, OTD_FAULT_OTHER, "");
+
+    s = geneve_encap();
+    s.match.kind = OTD_MATCH_VXLAN;
+    s.match.overlay.vni = 0xffffff;
+    assert_check(&s, &vxlan_caps, OTD_FAULT_OTHER, "");
+    s.match.overlay.vni++;
+    s.match.overlay.ip = (struct otd_ip_match) {
+        .family = OTD_FAMILY_IPV6, .dst = ip("fd00::1") };
+    assert_check(&s, &vxlan_caps, OTD_FAULT_MATCH_FIELD,
+                 "match_criteria.vxlan_match.vni: 16777216 does not fit 24 "
+                 "bits; use at most 16777215; match_criteria.vxlan_match."
+                 "ipv6_match.destination_ip_prefix: 0 with the address "
+                 "fd00::1 could mean this host or any; use 128 for the host, "
+                 "or leave both out for any");
 }
 END_TEST
 
