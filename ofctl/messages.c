@@ -65,7 +65,8 @@ msg_append(struct ofpbuf *out, ovs_be32 xid, struct ofpbuf *msg)
 }
 
 /* ofputil_encode_flow_mod() allocates a message, expands a minimatch and is
- * copied afterwards; a load of a million flows notices.  This writes in place. */
+ * copied afterwards; a load of a million flows notices.  This writes in
+ * place. */
 void
 otd_msg_flow_mod(struct ofpbuf *out, ovs_be32 xid, enum otd_flow_verb verb,
                  const struct otd_flow *flow)
@@ -341,8 +342,8 @@ otd_msg_flow_dump_next(struct ofpbuf *msg, struct otd_flow_report *report,
 }
 
 /* OXS (OpenFlow 1.5.1 section 7.2.4): like OXM, a 32-bit header of class (16
- * bits), field (7), reserved (1) and length (8) in front of each value, the whole
- * behind a 4-byte header with the length of all without the padding. */
+ * bits), field (7), reserved (1) and length (8) in front of each value, the
+ * whole behind a 4-byte header with the length of all without the padding. */
 #define OXS_HEADER(FIELD, LENGTH) (0x80020000u | (FIELD) << 9 | (LENGTH))
 #define OXS_PACKETS OXS_HEADER(OFPXST_OFB_PACKET_COUNT, 8)
 #define OXS_BYTES OXS_HEADER(OFPXST_OFB_BYTE_COUNT, 8)

@@ -31,7 +31,7 @@ void otd_settings_format(const struct otd_settings *, struct ds *);
 /* ---- ovsdb.c. */
 
 struct otd_iface {              /* An interface of our bridge. */
-    struct hmap_node ofport_node;       /* In 'by_ofport' if it has a number. */
+    struct hmap_node ofport_node;       /* In 'by_ofport', with a number. */
     char *name;
     ofp_port_t ofport;          /* OFPP_NONE if it has none. */
     bool is_tunnel;
@@ -46,12 +46,13 @@ struct otd_port {               /* A port that we own. */
     char *error;                /* FAILED only. */
     char *warning;
     bool touched;               /* Changed in the transaction under way. */
-    int64_t cfg;                /* The switch's answer is in when cur_cfg is there. */
+    int64_t cfg;                /* The switch has answered when cur_cfg is
+                                 * there. */
 };
 
 struct otd_ovsdb {
     struct ovsdb_idl *idl;
-    unsigned int idl_seqno;     /* Of the contents that were last looked at... */
+    unsigned int idl_seqno;     /* Of the contents last looked at... */
     bool connected;
     int idl_error;
     bool stale;                 /* ... and must be looked at anyway. */
@@ -59,7 +60,7 @@ struct otd_ovsdb {
     bool up;
     char *remote;
     char *why_down;
-    bool dirty;                 /* Look again whether something must be written. */
+    bool dirty;                 /* Look again what must be written. */
     bool cleaning;
     bool clean;                 /* Cleaning, and nothing of ours is left. */
 

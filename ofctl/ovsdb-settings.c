@@ -26,8 +26,8 @@ complain(struct ds *complaints, const char *format, ...)
     va_end(args);
 }
 
-/* An unsigned number, decimal or hex, in 'min'...'max'; 'def' if it is not set or
- * cannot be read. */
+/* An unsigned number, decimal or hex, in 'min'...'max'; 'def' if it is not set
+ * or cannot be read. */
 static uint32_t
 get_number(const struct smap *ids, const char *key, uint32_t min, uint32_t max,
            uint32_t def, struct ds *complaints)
@@ -113,8 +113,8 @@ get_encap_ip(const struct smap *ids, struct otd_settings *settings,
                    || (dst == &settings->encap_ip4
                        && (!addr4.s_addr || ip_is_multicast(addr4.s_addr)
                            || addr4.s_addr == OVS_BE32_MAX))) {
-            complain(complaints, "external_ids:tunneld-encap-ip: \"%s\" cannot "
-                     "be the address of a host; ignoring it", s);
+            complain(complaints, "external_ids:tunneld-encap-ip: \"%s\" "
+                     "cannot be the address of a host; ignoring it", s);
         } else {
             *dst = addr;
         }

@@ -302,8 +302,8 @@ plan_bridge(struct otd_ovsdb *db, struct ovsdb_idl_txn *txn,
     ovsrec_open_vswitch_update_bridges_addvalue(cfg, br);
 }
 
-/* A bridge that we made goes only if it holds nothing but its own port and ours:
- * somebody else's virtual machines may hang on it by now. */
+/* A bridge that we made goes only if it holds nothing but its own port and
+ * ours: somebody else's virtual machines may hang on it by now. */
 static bool
 bridge_is_removable(const struct ovsrec_bridge *br)
 {

@@ -31,8 +31,9 @@ COVERAGE_DEFINE(otd_session_write);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
-/* The first retry is immediate; then the delay doubles up to the limit.  A switch
- * that refuses our version will not change its mind soon, and logs each try. */
+/* The first retry is immediate; then the delay doubles up to the limit.  A
+ * switch that refuses our version will not change its mind soon, and logs each
+ * try. */
 #define BACKOFF_FIRST_MS 10
 #define BACKOFF_MAX_MS 100
 #define BACKOFF_REFUSED_MS 1000
@@ -44,8 +45,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 #define PROBE_REPLY_MS 5000     /* ... and has this long to say anything. */
 #define HANDSHAKE_MS 5000
 
-/* An OpenFlow message is at most 65,535 bytes, so this holds the partial one at
- * the end of a read and a large read besides. */
+/* An OpenFlow message is at most 65,535 bytes, so this holds the partial one
+ * at the end of a read and a large read besides. */
 #define RX_SIZE (256 * 1024)
 #define RX_MIN_READ (64 * 1024)
 
@@ -63,8 +64,8 @@ enum state {
     S_IDLE,                     /* No target. */
     S_BACKOFF,                  /* Until 'deadline'. */
     S_CONNECTING,               /* The stream is opening. */
-    S_HELLO,                    /* Our hello is queued; the peer's is awaited. */
-    S_CONFIG,                   /* GET_CONFIG is queued; its reply is awaited. */
+    S_HELLO,                    /* Ours is queued, the peer's is awaited. */
+    S_CONFIG,                   /* The same for GET_CONFIG and its reply. */
     S_UP,
 };
 
@@ -81,7 +82,7 @@ struct otd_session {
     long long int deadline;     /* Of the back-off or of the handshake. */
     long long int up_since;
     long long int last_activity;
-    bool probing;               /* Echo request sent at 'last_activity' + PROBE_MS. */
+    bool probing;               /* An echo request is under way. */
 
     bool want_flow_removed;
     uint32_t xid;
@@ -281,13 +282,13 @@ otd_session_flush(struct otd_session *s)
     }
 }
 
-/* Makes room for 'n' bytes in the output buffer.  ofpbuf alone would grow by what
- * is missing, and keep the hole that written bytes leave at the head. */
+/* Makes room for 'n' bytes in the output buffer.  ofpbuf alone would grow by
+ * what is missing, and keep the hole that written bytes leave at the head. */
 static void
 session_reserve(struct otd_session *s, size_t n)
 {
-    /* Closing the hole whenever it is larger than what is left moves each byte at
-     * most once on average. */
+    /* Closing the hole whenever it is larger than what is left moves each byte
+     * at most once on average. */
     if (ofpbuf_headroom(&s->tx) > s->tx.size) {
         memmove(s->tx.base, s->tx.data, s->tx.size);
         s->tx.data = s->tx.base;
@@ -381,8 +382,9 @@ session_hello(struct otd_session *s, const struct ofp_header *oh)
     s->state = S_CONFIG;
 }
 
-/* OVS gives a connection to the management socket no asynchronous message while
- * its miss_send_len is 0, and all usual ones afterwards: so first say which. */
+/* OVS gives a connection to the management socket no asynchronous message
+ * while its miss_send_len is 0, and all usual ones afterwards: so first say
+ * which. */
 static void
 session_configure(struct otd_session *s, const struct ofp_header *oh)
 {
@@ -424,8 +426,8 @@ session_process(struct otd_session *s, const struct ofp_header *oh)
             return false;
         }
         session_disconnect(s, BACKOFF_REFUSED_MS,
-                           "%s: the switch answered the handshake by a message "
-                           "that cannot be decoded (type %u)", s->path,
+                           "%s: the switch answered the handshake by a "
+                           "message that cannot be decoded (type %u)", s->path,
                            oh->type);
         return true;
     }
@@ -497,8 +499,8 @@ session_fill(struct otd_session *s)
     return false;
 }
 
-/* Length of the complete message at the head of the input, or 0.  Disconnects if
- * what stands there cannot be a message. */
+/* Length of the complete message at the head of the input, or 0.  Disconnects
+ * if what stands there cannot be a message. */
 static size_t
 session_complete(struct otd_session *s)
 {
@@ -513,8 +515,8 @@ session_complete(struct otd_session *s)
     bool in_hello = s->state == S_HELLO;
     if (length < sizeof oh) {
         session_disconnect(s, BACKOFF_REFUSED_MS,
-                           "%s: a message claims a length of %"PRIuSIZE" bytes",
-                           s->path, length);
+                           "%s: a message claims a length of %"PRIuSIZE
+                           " bytes", s->path, length);
         return 0;
     } else if (in_hello
                ? (!oh.version
@@ -531,8 +533,8 @@ session_complete(struct otd_session *s)
     return s->rx_tail - s->rx_head >= length ? length : 0;
 }
 
-/* Returns the next message, whoever it is for, reading if need be; NULL if none is
- * complete. */
+/* Returns the next message, whoever it is for, reading if need be; NULL if
+ * none is complete. */
 static struct ofpbuf *
 session_pop(struct otd_session *s)
 {
@@ -589,8 +591,8 @@ session_run_timers(struct otd_session *s)
     } else if (!s->probing) {
         session_put_with_xid(s, ofputil_encode_echo_request(OTD_OFP_VERSION));
         s->probing = true;
-        /* Whatever is already there counts, and the peer gets its full time even
-         * if it was this process that slept. */
+        /* Whatever is already there counts, and the peer gets its full time
+         * even if it was this process that slept. */
         s->last_activity = now - PROBE_MS;
     } else if (idle >= PROBE_MS + PROBE_REPLY_MS
                && s->rx_head == s->rx_tail && !session_fill(s)

@@ -3,14 +3,14 @@
  * answer ends with a line "." (tests/ofctl-live.sh knows the commands).
  *
  *   state                     the database, the session, the bridge, our port
- *   wait SECONDS WHAT         db-up, db-down, session-up, session-down, port-STATE,
- *                             removed N, socket (a path is known)
+ *   wait SECONDS WHAT         db-up, db-down, session-up, session-down,
+ *                             bridge, no-bridge, port-STATE, removed N
  *   want yes|no               the Geneve port
- *   add FLOW | delete FLOW    one flow_mod and a barrier, in the words of ovs-ofctl
+ *   add FLOW | delete FLOW    one flow_mod and a barrier, as ovs-ofctl
  *   verify FLOW               add it, dump it, compare, delete it
  *   bundle N | discard N      N flows in one bundle
  *   delete-cookie C M         all flows with (cookie & M) == C
- *   dump [C M]                the flows, sorted, as ovs-ofctl --no-stats prints them
+ *   dump [C M]                the flows, sorted, as ovs-ofctl --no-stats
  *   counters                  cookie, packets, bytes; both decoders must agree
  *   removed                   the FLOW_REMOVED messages since the last time
  *   tlv | tlv-add C T L I | tlv-del C T L I

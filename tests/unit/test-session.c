@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The OpenFlow session and the unixctl client against peers that this test plays
- * itself on a unix socket: slow, broken, hostile.  Real ones: tests/ofctl-live.sh.
- * And the settings. */
+/* The OpenFlow session and the unixctl client against peers that this test
+ * plays itself on a unix socket: slow, broken, hostile.  Real ones:
+ * tests/ofctl-live.sh. And the settings. */
 #include <config.h>
 #include "ofctl/session.h"
 
@@ -233,8 +233,8 @@ START_TEST(test_comes_up)
     ck_assert_ptr_null(otd_session_why_down(session));
     ck_assert_uint_eq(otd_session_seqno(session), seqno + 1);
 
-    /* Of all properties only FLOW_REMOVED for master (type 5) has bits: all six
-     * reasons of OpenFlow 1.4 and later. */
+    /* Of all properties only FLOW_REMOVED for master (type 5) has bits: all
+     * six reasons of OpenFlow 1.4 and later. */
     const uint8_t *p = peer_has(SET_ASYNC);
     size_t n = p[2] << 8 | p[3];
     bool found = false;
@@ -389,7 +389,7 @@ START_TEST(test_no_socket)
     come_up();
     ck_assert_int_lt(time_msec() - start, 1000);
 
-    otd_session_set_target(session, path);      /* The same: nothing happens. */
+    otd_session_set_target(session, path);      /* The same: nothing. */
     ck_assert(otd_session_is_up(session));
     otd_session_set_target(session, NULL);
     ck_assert(!otd_session_is_up(session));
@@ -467,8 +467,8 @@ START_TEST(test_backlog)
 
     const uint8_t *p = peer_rx.data;
     for (uint32_t i = 0; i < N; i++, p += 8) {
-        uint8_t wanted[] = { 6, BARRIER_REQUEST, 0, 8, i >> 24, i >> 16, i >> 8,
-                             i };
+        uint8_t wanted[] = { 6, BARRIER_REQUEST, 0, 8,
+                             i >> 24, i >> 16, i >> 8, i };
         if (memcmp(p, wanted, 8)) {
             ck_abort_msg("message %u is not what was sent", i);
         }
@@ -665,16 +665,16 @@ static const struct {
 } bad_settings[] = {
     { "tunneld-bridge", "", "\"\" is no name for a bridge (1 to 15 bytes "
       "without slash and space); using br-int" },
-    { "tunneld-bridge", "a/b", "\"a/b\" is no name for a bridge (1 to 15 bytes "
-      "without slash and space); using br-int" },
+    { "tunneld-bridge", "a/b", "\"a/b\" is no name for a bridge (1 to 15 "
+      "bytes without slash and space); using br-int" },
     { "tunneld-bridge", "0123456789abcdef", "\"0123456789abcdef\" is no name "
       "for a bridge (1 to 15 bytes without slash and space); using br-int" },
     { "tunneld-encap-ip", "10.0.0", "\"10.0.0\" is no IP address; ignoring "
       "it" },
     { "tunneld-encap-ip", "0.0.0.0", "\"0.0.0.0\" cannot be the address of a "
       "host; ignoring it" },
-    { "tunneld-encap-ip", "239.0.0.1", "\"239.0.0.1\" cannot be the address of "
-      "a host; ignoring it" },
+    { "tunneld-encap-ip", "239.0.0.1", "\"239.0.0.1\" cannot be the address "
+      "of a host; ignoring it" },
     { "tunneld-encap-ip", "ff02::1", "\"ff02::1\" cannot be the address of a "
       "host; ignoring it" },
     { "tunneld-encap-ip", "::ffff:10.0.0.1", "\"::ffff:10.0.0.1\" is no IP "
