@@ -317,19 +317,19 @@ apply_delete(struct otd_group *group, const struct otd_spec *spec,
     *tp = t;
 }
 
-/* Requests that need the Geneve port wait for it before anything is done. */
+/* Requests that need our ports wait for them before anything is done. */
 static bool
 must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
 {
     struct otd_engine *engine = group->engine;
 
     if (spec->operation != OTD_OP_CREATE
-        || engine->bridge.geneve_port != OFPP_NONE
+        || engine->bridge.geneve_in4 != OFPP_NONE
         || (spec->kind != OTD_KIND_GENEVE_ENCAP
             && spec->kind != OTD_KIND_GENEVE_DECAP)) {
         return false;
     }
-    otd_ovsdb_want_port(engine->ovsdb, OTD_PORT_GENEVE, true);
+    otd_engine_want_ports(engine, true);
     return true;
 }
 

@@ -28,6 +28,7 @@ otd_engine_create(struct otd_store *store, struct otd_ovsdb *ovsdb,
     engine->reader = otd_session_create("reader");
     engine->ctl_seqno = otd_session_seqno(engine->ctl);
     engine->bridge.geneve_port = OFPP_NONE;
+    engine->bridge.geneve_in4 = engine->bridge.geneve_in6 = OFPP_NONE;
     /* Until the switch has said what it has. */
     engine->tlv_space = 256;
     engine->tlv_fields = OTD_TLV_MAX;
@@ -144,18 +145,84 @@ otd_engine_load(struct otd_engine *engine)
 
 /* ---- Facts. */
 
+/* Whether there is to be a port of this kind while there are tunnels. */
+static bool
+uses_port(const struct otd_engine *engine, enum otd_port_kind kind)
+{
+    const struct otd_settings *s = otd_ovsdb_settings(engine->ovsdb);
+
+    switch (kind) {
+    case OTD_PORT_GENEVE:
+        return true;
+    case OTD_PORT_GENEVE_IPV4:
+        return ipv6_addr_is_set(&s->encap_ip4);
+    case OTD_PORT_GENEVE_IPV6:
+        return ipv6_addr_is_set(&s->encap_ip6);
+    case OTD_N_PORT_KINDS:
+        break;
+    }
+    OVS_NOT_REACHED();
+}
+
+void
+otd_engine_want_ports(struct otd_engine *engine, bool wanted)
+{
+    for (enum otd_port_kind i = 0; i < OTD_N_PORT_KINDS; i++) {
+        otd_ovsdb_want_port(engine->ovsdb, i, wanted);
+    }
+}
+
+enum otd_port_state
+otd_engine_ports_state(const struct otd_engine *engine, const char **error)
+{
+    enum otd_port_state state = OTD_PORT_READY;
+
+    *error = NULL;
+    for (enum otd_port_kind i = 0; i < OTD_N_PORT_KINDS; i++) {
+        struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb, i);
+
+        if (!uses_port(engine, i) || state == OTD_PORT_FAILED) {
+            continue;
+        } else if (port.state == OTD_PORT_FAILED) {
+            *error = port.error;
+            state = OTD_PORT_FAILED;
+        } else if (port.state != OTD_PORT_READY) {
+            state = port.state;
+        }
+    }
+    return state;
+}
+
+static ofp_port_t
+port_number(const struct otd_engine *engine, enum otd_port_kind kind)
+{
+    return otd_ovsdb_port_status(engine->ovsdb, uses_port(engine, kind)
+                                 ? kind : OTD_PORT_GENEVE).ofport;
+}
+
 static void
 take_facts(struct otd_engine *engine, struct otd_bridge_facts *facts)
 {
     const struct otd_settings *s = otd_ovsdb_settings(engine->ovsdb);
 
     memset(facts, 0, sizeof *facts);
-    facts->geneve_port = otd_ovsdb_port_status(engine->ovsdb,
-                                               OTD_PORT_GENEVE).ofport;
+    facts->geneve_port = port_number(engine, OTD_PORT_GENEVE);
+    facts->geneve_in4 = port_number(engine, OTD_PORT_GENEVE_IPV4);
+    facts->geneve_in6 = port_number(engine, OTD_PORT_GENEVE_IPV6);
     facts->encap_ip4 = s->encap_ip4;
     facts->encap_ip6 = s->encap_ip6;
     facts->default_drop = s->default_action == OTD_DEFAULT_DROP;
     facts->share = s->share_bridge;
+}
+
+bool
+otd_engine_ports_in_force(const struct otd_engine *engine)
+{
+    const struct otd_bridge_facts *b = &engine->bridge;
+
+    return (b->geneve_port == port_number(engine, OTD_PORT_GENEVE)
+            && b->geneve_in4 == port_number(engine, OTD_PORT_GENEVE_IPV4)
+            && b->geneve_in6 == port_number(engine, OTD_PORT_GENEVE_IPV6));
 }
 
 static void
@@ -169,10 +236,9 @@ ovsdb_changed(struct otd_engine *engine)
     }
     otd_session_set_target(engine->ctl, otd_ovsdb_mgmt_path(engine->ovsdb));
     otd_session_set_target(engine->reader, otd_ovsdb_mgmt_path(engine->ovsdb));
-    otd_ovsdb_want_port(engine->ovsdb, OTD_PORT_GENEVE,
-                        !hmap_is_empty(&engine->table.by_id)
-                        || engine->port_wanted_since != LLONG_MAX
-                        || engine->group);
+    otd_engine_want_ports(engine, !hmap_is_empty(&engine->table.by_id)
+                          || engine->port_wanted_since != LLONG_MAX
+                          || engine->group);
 
     HMAP_FOR_EACH (iface, node, &engine->table.ifaces) {
         ofp_port_t ofport = otd_ovsdb_ofport(engine->ovsdb, iface->name);
@@ -349,13 +415,13 @@ otd_engine_is_serving(const struct otd_engine *engine, const char **why)
 void
 otd_engine_caps(const struct otd_engine *engine, struct otd_caps *caps)
 {
-    struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
-                                                        OTD_PORT_GENEVE);
+    const char *error;
 
     memset(caps, 0, sizeof *caps);
     caps->ingress_interface_matching = true;
     caps->tunnel_matching = true;
-    caps->geneve_matching = port.state != OTD_PORT_FAILED;
+    caps->geneve_matching = (otd_engine_ports_state(engine, &error)
+                             != OTD_PORT_FAILED);
     caps->n_geneve_options = caps->geneve_matching ? otd_tlv_room(engine) : 0;
 }
 

@@ -225,7 +225,7 @@ group_restart(struct otd_group *group)
 
 /* ---- Applying. */
 
-/* A request waits for the Geneve port: the group steps back until it is there. */
+/* A request waits for our ports: the group steps back until they are there. */
 static void
 group_wait_for_port(struct otd_group *group, struct otd_txn *txn)
 {
@@ -417,7 +417,7 @@ group_succeed(struct otd_group *group)
     otd_group_free_pendings(group);
     engine->n_flow_adds += group->stage.n;
     if (hmap_is_empty(&engine->table.by_id)) {
-        otd_ovsdb_want_port(engine->ovsdb, OTD_PORT_GENEVE, false);
+        otd_engine_want_ports(engine, false);
     }
     group_complete(group, -1, NULL);
 }
@@ -467,30 +467,31 @@ fail_waiting(struct otd_engine *engine, bool needing_port, int status,
     free(text);
 }
 
-/* True while no group may start because of the Geneve port. */
+/* True while no group may start because of our ports. */
 static bool
 must_wait_for_port(struct otd_engine *engine)
 {
-    struct otd_port_status port;
     long long int now = time_msec();
+    enum otd_port_state state;
+    const char *error;
 
     if (engine->port_wanted_since == LLONG_MAX) {
         return false;
     }
-    port = otd_ovsdb_port_status(engine->ovsdb, OTD_PORT_GENEVE);
-    if (port.state == OTD_PORT_READY) {
-        if (engine->bridge.geneve_port == port.ofport) {
+    state = otd_engine_ports_state(engine, &error);
+    if (state == OTD_PORT_READY) {
+        if (otd_engine_ports_in_force(engine)) {
             engine->port_wanted_since = LLONG_MAX;
             return false;
         }
-    } else if (port.state == OTD_PORT_FAILED) {
-        fail_waiting(engine, true, OTD_TXN_TABLE_UNAVAILABLE, port.error);
+    } else if (state == OTD_PORT_FAILED) {
+        fail_waiting(engine, true, OTD_TXN_TABLE_UNAVAILABLE, error);
         engine->port_wanted_since = LLONG_MAX;
         return false;
     }
     if (now - engine->port_wanted_since > PORT_WAIT_MS) {
         fail_waiting(engine, true, OTD_TXN_TABLE_UNAVAILABLE,
-                     "ovs-vswitchd did not create the Geneve port in time; is "
+                     "ovs-vswitchd did not create the Geneve ports in time; is "
                      "it running?");
         engine->port_wanted_since = LLONG_MAX;
         return false;

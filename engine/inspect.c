@@ -29,13 +29,15 @@ name_tunnel(const void *engine_, uint32_t key, struct ds *s)
 static void
 port_names(const struct otd_engine *engine, struct ofputil_port_map *map)
 {
-    struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
-                                                        OTD_PORT_GENEVE);
     struct otd_iface *iface;
 
     ofputil_port_map_init(map);
-    if (port.ofport != OFPP_NONE && port.name) {
-        ofputil_port_map_put(map, port.ofport, port.name);
+    for (enum otd_port_kind i = 0; i < OTD_N_PORT_KINDS; i++) {
+        struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb, i);
+
+        if (port.ofport != OFPP_NONE && port.name) {
+            ofputil_port_map_put(map, port.ofport, port.name);
+        }
     }
     HMAP_FOR_EACH (iface, node, &engine->table.ifaces) {
         if (iface->ofport != OFPP_NONE) {
@@ -203,6 +205,32 @@ cmd_recompute(struct unixctl_conn *conn, int argc OVS_UNUSED,
     add_check(engine, conn, true);
 }
 
+/* One line for each of our ports. */
+static void
+format_ports(const struct otd_engine *engine, const char *prefix, struct ds *s)
+{
+    for (enum otd_port_kind i = 0; i < OTD_N_PORT_KINDS; i++) {
+        struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb, i);
+
+        switch (port.state) {
+        case OTD_PORT_ABSENT:
+            continue;
+        case OTD_PORT_PENDING:
+            ds_put_format(s, "%s%s (being created)", prefix, port.name);
+            break;
+        case OTD_PORT_READY:
+            ds_put_format(s, "%s%s (%"PRIu32")", prefix, port.name,
+                          port.ofport);
+            break;
+        case OTD_PORT_FAILED:
+            ds_put_format(s, "%s%s failed: %s", prefix, port.name, port.error);
+            break;
+        }
+        ds_put_format(s, "%s%s\n", port.warning ? "; " : "",
+                      port.warning ? port.warning : "");
+    }
+}
+
 /* ---- Explaining one tunnel. */
 
 struct explain {
@@ -262,8 +290,6 @@ explain_done(void *explain_, const char *error)
     struct explain *x = explain_;
     struct otd_engine *engine = x->engine;
     struct otd_tunnel *t = otd_table_find(&engine->table, x->id);
-    struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
-                                                        OTD_PORT_GENEVE);
     struct ds s = DS_EMPTY_INITIALIZER;
     struct otd_counters c;
     struct otd_spec spec;
@@ -279,14 +305,7 @@ explain_done(void *explain_, const char *error)
     ds_put_format(&s, "\nstored:  %"PRIu16" bytes, key %"PRIu32" "
                   "(cookie 0x%"PRIx64")\n", t->n_bytes, t->installed.key,
                   otd_cookie_make(OTD_COOKIE_TUNNEL, t->installed.key));
-    if (port.state == OTD_PORT_READY) {
-        ds_put_format(&s, "port:    %s (%"PRIu32")%s%s\n", port.name,
-                      port.ofport, port.warning ? "; " : "",
-                      port.warning ? port.warning : "");
-    } else {
-        ds_put_format(&s, "port:    none%s%s\n", port.error ? ": " : "",
-                      port.error ? port.error : "");
-    }
+    format_ports(engine, "port:    ", &s);
     explain_chain(engine, t, &s);
     explain_state(engine, t, error, &s);
     otd_counters_of(t, &c);
@@ -352,8 +371,6 @@ void
 otd_engine_format_status(const struct otd_engine *engine, struct ds *s)
 {
     const struct otd_settings *settings = otd_ovsdb_settings(engine->ovsdb);
-    struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
-                                                        OTD_PORT_GENEVE);
     const char *why;
 
     if (otd_engine_is_serving(engine, &why)) {
@@ -365,12 +382,7 @@ otd_engine_format_status(const struct otd_engine *engine, struct ds *s)
                   otd_ovsdb_bridge_description(engine->ovsdb));
     ds_put_format(s, "tunnels: %"PRIuSIZE" of %"PRIu32"\n",
                   hmap_count(&engine->table.by_id), settings->capacity);
-    ds_put_format(s, "geneve port: %s%s%s\n",
-                  port.state == OTD_PORT_READY ? port.name
-                  : port.state == OTD_PORT_PENDING ? "being created"
-                  : port.state == OTD_PORT_FAILED ? "failed: " : "none",
-                  port.state == OTD_PORT_FAILED ? port.error : "",
-                  port.warning ? port.warning : "");
+    format_ports(engine, "port: ", s);
     ds_put_format(s, "geneve options: room for %"PRIu32" more of 4 bytes\n",
                   otd_tlv_room(engine));
     if (engine->n_syncs) {

@@ -64,6 +64,7 @@ struct otd_tunnel {
     uint16_t n_bytes;
     uint8_t kind;               /* enum otd_kind. */
     uint8_t next_action;        /* enum otd_action. */
+    uint8_t outer_family;       /* Of a decapsulation's match; enum otd_family. */
     uint8_t seen;               /* sync.c: flows found, by place. */
     uint8_t present;            /* counters.c: flows found, by kind of cookie. */
     bool saved;                 /* The store has the counters. */
@@ -343,6 +344,15 @@ void otd_tunnel_wanted_facts(const struct otd_engine *, const struct otd_tunnel 
 /* Decodes stored bytes, which were checked when they came in. */
 void otd_tunnel_decode(const struct otd_engine *, const uint8_t *bytes, size_t n,
                        struct otd_spec *);
+
+/* engine.c: our ports.  They are wanted while any tunnel is there. */
+void otd_engine_want_ports(struct otd_engine *, bool);
+/* READY if all that are wanted are; else the worst state, and '*error' (borrowed)
+ * if that is FAILED. */
+enum otd_port_state otd_engine_ports_state(const struct otd_engine *,
+                                           const char **error);
+/* The facts in force have the ports that the database has. */
+bool otd_engine_ports_in_force(const struct otd_engine *);
 
 /* apply.c */
 struct otd_pending *otd_group_touch(struct otd_group *, struct otd_tunnel *);

@@ -221,6 +221,8 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
     t->kind = spec->kind;
     t->next_action = spec->next_action;
     t->after = spec->match.tunnel_id;
+    t->outer_family = (spec->kind == OTD_KIND_GENEVE_DECAP
+                       ? spec->match.ip.family : OTD_FAMILY_NONE);
     t->has_options = (spec->kind == OTD_KIND_GENEVE_ENCAP
                       && spec->encap.options_len > 0);
 
@@ -345,11 +347,17 @@ otd_tunnel_wanted_facts(const struct otd_engine *engine,
                      t->iface->name);
         }
     }
-    if (engine->bridge.geneve_port == OFPP_NONE) {
-        struct otd_port_status port = otd_ovsdb_port_status(engine->ovsdb,
-                                                            OTD_PORT_GENEVE);
-        inactive(facts, why, "the Geneve port is not ready%s%s",
-                 port.error ? ": " : "", port.error ? port.error : "");
+    if (engine->bridge.geneve_port == OFPP_NONE
+        || engine->bridge.geneve_in4 == OFPP_NONE) {
+        const char *error;
+
+        otd_engine_ports_state(engine, &error);
+        inactive(facts, why, "the Geneve ports are not ready%s%s",
+                 error ? ": " : "", error ? error : "");
+    } else if (t->outer_family == OTD_FAMILY_IPV6
+               && !otd_bridge_has_outer_ipv6(&engine->bridge)) {
+        inactive(facts, why, "external_ids:tunneld-encap-ip is not set, and "
+                 "without it IPv6 has no port of its own to match on");
     }
     if (!facts->active) {
         uint32_t key = facts->key;

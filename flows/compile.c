@@ -267,17 +267,30 @@ compile_encap(const struct otd_spec *spec, const struct otd_match_key *key,
                  ? OTD_TABLE_RECIRCULATE : OTD_TABLE_EGRESS, OFPP_IN_PORT);
 }
 
+/* A rule that matches outer addresses stands in the table of their family. */
+static enum otd_table_id
+decap_table(const struct otd_match_key *key)
+{
+    switch ((enum otd_family) key->family) {
+    case OTD_FAMILY_NONE:
+        return OTD_TABLE_DECAP;
+    case OTD_FAMILY_IPV4:
+        return OTD_TABLE_OUTER4;
+    case OTD_FAMILY_IPV6:
+        return OTD_TABLE_OUTER6;
+    }
+    OVS_NOT_REACHED();
+}
+
 static void
 compile_decap(const struct otd_spec *spec, const struct otd_match_key *key,
-              const struct otd_tunnel_facts *facts,
-              const struct otd_bridge_facts *bridge, struct otd_flows *flows)
+              const struct otd_tunnel_facts *facts, struct otd_flows *flows)
 {
     struct otd_flow *f = add_flow(
-        flows, OTD_TABLE_CLASSIFY,
+        flows, decap_table(key),
         band_priority(OTD_PRIO_TUNNEL_BAND, key, OTD_ORDER_DECAP),
         otd_cookie_make(OTD_COOKIE_TUNNEL, facts->key));
 
-    match_set_in_port(&f->match, bridge->geneve_port);
     if (key->has_vni) {
         match_set_tun_id(&f->match, htonll(key->vni));
     }
@@ -331,7 +344,7 @@ otd_compile_tunnel(const struct otd_spec *spec,
         compile_encap(spec, &key, facts, bridge, tlvs, flows);
         break;
     case OTD_KIND_GENEVE_DECAP:
-        compile_decap(spec, &key, facts, bridge, flows);
+        compile_decap(spec, &key, facts, flows);
         break;
     case OTD_KIND_NONE:
     case OTD_KIND_IPSEC_ENC:
@@ -355,6 +368,21 @@ add_fixed(struct otd_flows *flows, enum otd_table_id table, uint16_t priority,
                     otd_cookie_make(OTD_COOKIE_FIXED, ++*place));
 }
 
+/* Packets of one family: by their outer addresses, then without. */
+static void
+compile_ingress(ofp_port_t in_port, enum otd_table_id table,
+                struct otd_flows *flows, uint32_t *place)
+{
+    struct otd_flow *f;
+
+    f = add_fixed(flows, OTD_TABLE_CLASSIFY, OTD_PRIO_TUNNEL_BAND, place);
+    match_set_in_port(&f->match, in_port);
+    put_resubmit(&f->ofpacts, table, OFPP_IN_PORT);
+
+    f = add_fixed(flows, table, OTD_PRIO_DEFAULT, place);
+    put_resubmit(&f->ofpacts, OTD_TABLE_DECAP, OFPP_IN_PORT);
+}
+
 static void
 compile_egress(const struct otd_bridge_facts *bridge, struct otd_flows *flows,
                uint32_t *place)
@@ -372,23 +400,37 @@ compile_egress(const struct otd_bridge_facts *bridge, struct otd_flows *flows,
     put_set(&f->ofpacts, MFF_IN_PORT, &no_port, sizeof no_port);
     put_output(&f->ofpacts, bridge->geneve_port);
 
-    f = add_fixed(flows, OTD_TABLE_CLASSIFY, OTD_PRIO_TUNNEL_FLOOR, place);
-    match_set_in_port(&f->match, bridge->geneve_port);
+    compile_ingress(bridge->geneve_in4, OTD_TABLE_OUTER4, flows, place);
+    if (otd_bridge_has_outer_ipv6(bridge)) {
+        compile_ingress(bridge->geneve_in6, OTD_TABLE_OUTER6, flows, place);
+    }
+    if (bridge->geneve_port != bridge->geneve_in4
+        && bridge->geneve_port != bridge->geneve_in6) {
+        /* Sent to an address of this host that is not ours to serve. */
+        f = add_fixed(flows, OTD_TABLE_CLASSIFY, OTD_PRIO_TUNNEL_BAND, place);
+        match_set_in_port(&f->match, bridge->geneve_port);
+    }
 }
 
+/* A packet that goes on forgets its outer header: only the family that it had,
+ * since to name the other would put both into one datapath mask. */
 static void
-compile_strip(const struct otd_tlv_map *tlvs, struct otd_flows *flows,
-              uint32_t *place)
+compile_strip(ofp_port_t in_port, bool ipv6, const struct otd_tlv_map *tlvs,
+              struct otd_flows *flows, uint32_t *place)
 {
     struct otd_flow *f = add_fixed(flows, OTD_TABLE_STRIP, OTD_PRIO_DEFAULT,
                                    place);
     const struct in6_addr zero = IN6ADDR_ANY_INIT;
 
+    match_set_in_port(&f->match, in_port);
     put_set(&f->ofpacts, MFF_TUN_ID, &zero, 8);
-    put_set(&f->ofpacts, MFF_TUN_SRC, &zero, 4);
-    put_set(&f->ofpacts, MFF_TUN_DST, &zero, 4);
-    put_set(&f->ofpacts, MFF_TUN_IPV6_SRC, &zero, 16);
-    put_set(&f->ofpacts, MFF_TUN_IPV6_DST, &zero, 16);
+    if (ipv6) {
+        put_set(&f->ofpacts, MFF_TUN_IPV6_SRC, &zero, 16);
+        put_set(&f->ofpacts, MFF_TUN_IPV6_DST, &zero, 16);
+    } else {
+        put_set(&f->ofpacts, MFF_TUN_SRC, &zero, 4);
+        put_set(&f->ofpacts, MFF_TUN_DST, &zero, 4);
+    }
     put_set(&f->ofpacts, MFF_TUN_FLAGS, &zero, 2);
     for (int i = 0; i < OTD_TLV_MAX; i++) {
         /* Deleted, not set to zero: a zero would be sent as an option. */
@@ -408,6 +450,12 @@ otd_compile_fixed(const struct otd_bridge_facts *bridge,
     struct otd_flow *f;
 
     compile_egress(bridge, flows, &place);
+    if (bridge->geneve_in4 != OFPP_NONE) {
+        compile_strip(bridge->geneve_in4, false, tlvs, flows, &place);
+    }
+    if (otd_bridge_has_outer_ipv6(bridge)) {
+        compile_strip(bridge->geneve_in6, true, tlvs, flows, &place);
+    }
     place = 15;                 /* Places stay put when the port comes late. */
 
     f = add_fixed(flows, OTD_TABLE_LOOKUP, OTD_PRIO_DEFAULT, &place);
@@ -427,7 +475,7 @@ otd_compile_fixed(const struct otd_bridge_facts *bridge,
     match_set_reg(&f->match, OTD_REG_STATE, OTD_STATE_AGAIN);
     put_resubmit(&f->ofpacts, OTD_TABLE_LOOKUP, OFPP_IN_PORT);
 
-    compile_strip(tlvs, flows, &place);
+    add_fixed(flows, OTD_TABLE_DECAP, OTD_PRIO_DEFAULT, &place);
 
     if (!bridge->share) {
         f = add_fixed(flows, OTD_TABLE_CLASSIFY, OTD_PRIO_DEFAULT, &place);

@@ -33,7 +33,10 @@ int otd_tlv_map_find(const struct otd_tlv_map *, uint16_t opt_class, uint8_t typ
 
 /* The bridge, as far as flows depend on it; the same for every tunnel. */
 struct otd_bridge_facts {
-    ofp_port_t geneve_port;     /* OFPP_NONE while there is none. */
+    /* OFPP_NONE while there is none.  Packets leave by 'geneve_port'; they come
+     * in by 'geneve_in4' and 'geneve_in6', which are the ports with an address of
+     * their own if one is configured, else 'geneve_port' too. */
+    ofp_port_t geneve_port, geneve_in4, geneve_in6;
     struct in6_addr encap_ip4, encap_ip6;       /* Zero: not configured. */
     bool default_drop;          /* tunneld-default-action=drop. */
     bool share;                 /* Table 0's default belongs to somebody else. */
@@ -49,6 +52,13 @@ struct otd_tunnel_facts {
     bool active;                /* Has its match flow (otherwise only what a
                                  * protected tunnel must keep: nothing yet). */
 };
+
+/* IPv6 outer addresses can be matched: they have a port of their own. */
+static inline bool
+otd_bridge_has_outer_ipv6(const struct otd_bridge_facts *b)
+{
+    return b->geneve_in6 != OFPP_NONE && b->geneve_in6 != b->geneve_in4;
+}
 
 /* Appends the flows of one tunnel to '*flows': at most OTD_FLOWS_PER_TUNNEL, none
  * if it is not active.  'spec' has passed otd_spec_check() and every option of it

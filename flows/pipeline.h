@@ -12,8 +12,12 @@
 /* X(NAME, number, "name", "job") */
 #define OTD_TABLES(X)                                                         \
     X(CLASSIFY, 0, "classification",                                          \
-      "which tunnel takes this packet: one band for packets that come from "  \
-      "a tunnel port, one for all others")                                    \
+      "which tunnel takes this packet: what comes from a tunnel port goes on " \
+      "to its own tables, all others are matched here")                                    \
+    X(OUTER4, 2, "outer_ipv4",                                                \
+      "packets that came in over IPv4: decapsulation rules that match the "   \
+      "outer addresses; then decapsulation. A table for each family, since "  \
+      "the kernel refuses a datapath mask with the outer addresses of both")  \
     X(STRIP, 4, "strip",                                                      \
       "a decapsulated packet that goes on (RECIRCULATE) forgets its outer "   \
       "header here, so that nothing of it can reach a second encapsulation")  \
@@ -24,6 +28,11 @@
     X(LOOKUP, 7, "ingress_lookup",                                            \
       "delivery of decapsulated packets: the bridge's NORMAL action, or "     \
       "drop, as configured")                                                  \
+    X(OUTER6, 8, "outer_ipv6",                                                \
+      "the same for packets that came in over IPv6")                          \
+    X(DECAP, 11, "decapsulation",                                             \
+      "decapsulation rules that do not match the outer addresses; what none " \
+      "takes is dropped and counted")                                         \
     X(EGRESS, 64, "egress",                                                   \
       "the one place where a packet leaves through a tunnel port: commits "   \
       "the lazy encapsulation")
@@ -57,10 +66,8 @@ enum otd_packet_state {
  * (otd_match_specificity(), at most 703) and order breaks ties between
  * operations.  X(NAME, value, "where and what") */
 #define OTD_PRIORITIES(X)                                                     \
-    X(TUNNEL_BAND, 0x8000, "classification: rules for packets from a tunnel " \
-      "port (decapsulation)")                                                 \
-    X(TUNNEL_FLOOR, 0x7fff, "classification: a packet from a tunnel port "    \
-      "that no tunnel takes is dropped and counted")                          \
+    X(TUNNEL_BAND, 0x9000, "classification: packets from a tunnel port; "     \
+      "outer_ipv4, outer_ipv6 and decapsulation: their rules")                \
     X(PLAIN_BAND, 0x2000, "classification and recirculation: rules for all "  \
       "other packets (encapsulation)")                                        \
     X(MISSING_NEXT, 0x1fff, "the next step that a tunnel must have is not "   \

@@ -10,6 +10,7 @@
 #include "openvswitch/vlog.h"
 #include "flow.h"
 #include "ovsdb-idl.h"
+#include "packets.h"
 #include "smap.h"
 #include "util.h"
 #include "vswitch-idl.h"
@@ -25,6 +26,8 @@ static const struct port_class {
     uint16_t default_udp_port;
 } classes[] = {
     [OTD_PORT_GENEVE] = { "otd-geneve", "geneve", 6081 },
+    [OTD_PORT_GENEVE_IPV4] = { "otd-geneve4", "geneve", 6081 },
+    [OTD_PORT_GENEVE_IPV6] = { "otd-geneve6", "geneve", 6081 },
 };
 BUILD_ASSERT_DECL(ARRAY_SIZE(classes) == OTD_N_PORT_KINDS);
 
@@ -33,11 +36,55 @@ wanted_udp_port(const struct otd_ovsdb *db, enum otd_port_kind kind)
 {
     switch (kind) {
     case OTD_PORT_GENEVE:
+    case OTD_PORT_GENEVE_IPV4:
+    case OTD_PORT_GENEVE_IPV6:
         return db->settings.geneve_port;
     case OTD_N_PORT_KINDS:
         break;
     }
     OVS_NOT_REACHED();
+}
+
+/* The local_ip of our port 'kind'; the caller frees it.  NULL: its address is
+ * not configured, so that there can be no such port. */
+static char *
+wanted_local_ip(const struct otd_ovsdb *db, enum otd_port_kind kind)
+{
+    const struct in6_addr *ip = NULL;
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    switch (kind) {
+    case OTD_PORT_GENEVE:
+        return xstrdup("flow");
+    case OTD_PORT_GENEVE_IPV4:
+        ip = &db->settings.encap_ip4;
+        break;
+    case OTD_PORT_GENEVE_IPV6:
+        ip = &db->settings.encap_ip6;
+        break;
+    case OTD_N_PORT_KINDS:
+        OVS_NOT_REACHED();
+    }
+    if (!ipv6_addr_is_set(ip)) {
+        return NULL;
+    }
+    ipv6_format_mapped(ip, &s);
+    return ds_steal_cstr(&s);
+}
+
+/* Whether the port is to be there, as far as is known. */
+static enum otd_want
+effective_want(const struct otd_ovsdb *db, enum otd_port_kind kind)
+{
+    enum otd_want want = db->ports[kind].want;
+
+    if (want == OTD_WANT) {
+        char *local_ip = wanted_local_ip(db, kind);
+
+        want = local_ip ? OTD_WANT : OTD_WANT_NOT;
+        free(local_ip);
+    }
+    return want;
 }
 
 /* The options of our port 'kind'; the caller destroys them. */
@@ -49,7 +96,11 @@ wanted_options(const struct otd_ovsdb *db, enum otd_port_kind kind,
 
     smap_init(options);
     smap_add(options, "remote_ip", "flow");
-    smap_add(options, "local_ip", "flow");
+    char *local_ip = wanted_local_ip(db, kind);
+
+    if (local_ip) {
+        smap_add_nocopy(options, xstrdup("local_ip"), local_ip);
+    }
     smap_add(options, "key", "flow");
     smap_add(options, "csum", "true");
     if (udp_port != classes[kind].default_udp_port) {
@@ -59,7 +110,7 @@ wanted_options(const struct otd_ovsdb *db, enum otd_port_kind kind,
 
 /* ---- Finding rows. */
 
-struct place {                  /* Where an interface stands; all may be NULL. */
+struct place {                  /* Of an interface; all may be NULL. */
     const struct ovsrec_bridge *bridge;
     const struct ovsrec_port *port;
     const struct ovsrec_interface *iface;
@@ -86,11 +137,11 @@ find_iface(const struct ovsrec_open_vswitch *cfg, const char *name)
 
 /* ---- Other people's ports with our UDP port.
  *
- * Tunnel ports belong to the whole ovs-vswitchd.  A received packet goes to the
- * port that fits it best: fixed addresses before "flow", a fixed or no local
- * address before local_ip=flow, a fixed key before key=flow.  So any other port
- * with our UDP port takes some of our packets, and one with exactly our settings
- * cannot exist at the same time. */
+ * Tunnel ports belong to the whole ovs-vswitchd.  A received packet goes to
+ * the port that fits it best: fixed addresses before "flow", a fixed or no
+ * local address before local_ip=flow, a fixed key before key=flow.  So any
+ * other port with our UDP port takes some of our packets, and one with exactly
+ * our settings cannot exist at the same time. */
 
 static bool
 option_is_flow(const struct smap *options, const char *key)
@@ -108,12 +159,23 @@ has_udp_port(const struct ovsrec_interface *iface,
 }
 
 static bool
-has_our_settings(const struct ovsrec_interface *iface)
+is_our_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+        if (!strcmp(name, classes[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+has_settings(const struct ovsrec_interface *iface, const char *local_ip)
 {
     const struct smap *o = &iface->options;
 
     return (option_is_flow(o, "remote_ip")
-            && option_is_flow(o, "local_ip")
+            && !strcmp(smap_get_def(o, "local_ip", ""), local_ip)
             && (option_is_flow(o, "key") || option_is_flow(o, "in_key")));
 }
 
@@ -131,13 +193,13 @@ name_rival(struct ds *s, const struct ovsrec_bridge *br,
     }
 }
 
-/* Sets '*same' to the names of those with the very same settings, '*same_lives' if
- * the switch has given any of them a number, and '*rivals' to the names of the
- * others; owned, NULL if there are none. */
+/* Sets '*same' to the names of those with the very same settings,
+ * '*same_lives' if the switch has given any of them a number, and '*rivals' to
+ * the names of the others; owned, NULL if there are none. */
 static void
 find_rivals(const struct ovsrec_open_vswitch *cfg,
             const struct port_class *class, uint16_t udp_port,
-            char **same, bool *same_lives, char **rivals)
+            const char *local_ip, char **same, bool *same_lives, char **rivals)
 {
     struct ds s = DS_EMPTY_INITIALIZER, r = DS_EMPTY_INITIALIZER;
     size_t n_rivals = 0;
@@ -154,9 +216,9 @@ find_rivals(const struct ovsrec_open_vswitch *cfg,
                 const struct ovsrec_interface *iface = port->interfaces[k];
 
                 if (!has_udp_port(iface, class, udp_port)
-                    || !strcmp(iface->name, class->name)) {
+                    || is_our_name(iface->name)) {
                     continue;
-                } else if (has_our_settings(iface)) {
+                } else if (has_settings(iface, local_ip)) {
                     ds_put_format(&s, "%sport %s of bridge %s",
                                   s.length ? ", " : "", iface->name, br->name);
                     *same_lives |= iface->n_ofport && iface->ofport[0] > 0;
@@ -188,7 +250,8 @@ port_fail(struct otd_port *port, const char *format, ...)
     va_end(args);
 }
 
-/* The state of a row of ours on our bridge, from what the switch wrote there. */
+/* The state of a row of ours on our bridge, from what the switch wrote
+ * there. */
 static void
 refresh_row(struct otd_ovsdb *db, enum otd_port_kind kind,
             const struct ovsrec_open_vswitch *cfg,
@@ -232,6 +295,8 @@ refresh_port(struct otd_ovsdb *db, enum otd_port_kind kind,
     struct otd_port *port = &db->ports[kind];
     struct place place = find_iface(cfg, class->name);
     uint16_t udp_port = wanted_udp_port(db, kind);
+    enum otd_want want = effective_want(db, kind);
+    char *local_ip = wanted_local_ip(db, kind);
     char *same, *rivals;
     bool same_lives;
 
@@ -239,10 +304,12 @@ refresh_port(struct otd_ovsdb *db, enum otd_port_kind kind,
     free(port->warning);
     port->error = port->warning = NULL;
     port->ofport = OFPP_NONE;
-    find_rivals(cfg, class, udp_port, &same, &same_lives, &rivals);
+    find_rivals(cfg, class, udp_port, local_ip ? local_ip : "flow", &same,
+                &same_lives, &rivals);
+    free(local_ip);
 
     if (place.iface && !otd_ovsdb_is_ours(&place.port->external_ids)) {
-        if (port->want == OTD_WANT) {
+        if (want == OTD_WANT) {
             port_fail(port, "port %s of bridge %s exists and is not ours: it "
                       "has no external_ids:" OTD_OWNER_KEY "="
                       OTD_OWNER_VALUE"; remove or rename it",
@@ -252,7 +319,7 @@ refresh_port(struct otd_ovsdb *db, enum otd_port_kind kind,
         }
     } else if (place.iface && place.bridge == br) {
         refresh_row(db, kind, cfg, place.iface, same);
-    } else if (port->want != OTD_WANT) {
+    } else if (want != OTD_WANT) {
         port->state = OTD_PORT_ABSENT;
     } else if (db->txn_error) {
         port_fail(port, "port %s: the database refused it: %s", class->name,
@@ -334,9 +401,10 @@ delete_port(struct ovsdb_idl_txn *txn, const struct place *place)
 /* Puts the options back to what they have to be.  Returns true if they were
  * not.
  *
- * A port that changes its UDP port must really go and come back: when it is only
- * reconfigured and the new place is taken, ovs-vswitchd (up to 3.7) logs that and
- * leaves a port that has a number and no error and gets no packet. */
+ * A port that changes its UDP port or address must really go and come back:
+ * when it is only reconfigured and the new place is taken, ovs-vswitchd (up to
+ * 3.7) logs that and leaves a port that has a number and no error and gets no
+ * packet. */
 static bool
 repair_port(struct otd_ovsdb *db, enum otd_port_kind kind,
             struct ovsdb_idl_txn *txn, const struct place *place)
@@ -345,12 +413,14 @@ repair_port(struct otd_ovsdb *db, enum otd_port_kind kind,
     struct smap options;
     bool changed = false;
 
-    if (!has_udp_port(iface, &classes[kind], wanted_udp_port(db, kind))) {
+    wanted_options(db, kind, &options);
+    if (!has_udp_port(iface, &classes[kind], wanted_udp_port(db, kind))
+        || strcmp(smap_get_def(&iface->options, "local_ip", ""),
+                  smap_get_def(&options, "local_ip", ""))) {
+        smap_destroy(&options);
         delete_port(txn, place);
         return true;
     }
-
-    wanted_options(db, kind, &options);
     if (!smap_equal(&iface->options, &options)) {
         ovsrec_interface_set_options(iface, &options);
         changed = true;
@@ -372,7 +442,7 @@ plan_port(struct otd_ovsdb *db, enum otd_port_kind kind,
     struct place place = find_iface(cfg, classes[kind].name);
     bool ours = place.iface && otd_ovsdb_is_ours(&place.port->external_ids);
 
-    switch (db->ports[kind].want) {
+    switch (effective_want(db, kind)) {
     case OTD_WANT_UNKNOWN:
         return false;
 

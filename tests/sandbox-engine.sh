@@ -30,8 +30,8 @@ in_sync() {
 
 nothing_left() {
     check "$1: everything is deleted" step <<< 'c.delete_all()'
-    check "$1: the port goes" wait_until 10 eval \
-        '! vsctl get Interface otd-geneve name'
+    check "$1: the ports go" wait_until 10 eval \
+        '! vsctl list-ports br-int | grep otd-'
     check "$1: the option map is empty" wait_until 20 eval \
         'ofctl dump-tlv-map br-int | grep -q "^ allocated option space=0$"'
     check "$1: only the pipeline is left" wait_until 10 eval \

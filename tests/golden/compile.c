@@ -11,7 +11,7 @@
  *     outer=A>B vni=N o=1 inner_src=MAC inner_dst=MAC
  *     opt=CLASS:TYPE:HEX          (repeatable; mapped in the order of appearance)
  *     gvni=N gsrc=A/P gdst=A/P gdl_src=MAC gdl_dst=MAC      geneve_match
- *     drop=1 share=1 noport=1 encap_ip=A                   (the bridge) */
+ *     drop=1 share=1 noport=1 no4=1 no6=1 encap_ip=A                   (the bridge) */
 
 #include <config.h>
 #include <ctype.h>
@@ -174,6 +174,11 @@ parse_word(struct test_case *c, char *word)
         c->bridge.share = true;
     } else if (!strcmp(word, "noport")) {
         c->bridge.geneve_port = OFPP_NONE;
+        c->bridge.geneve_in4 = c->bridge.geneve_in6 = OFPP_NONE;
+    } else if (!strcmp(word, "no4")) {
+        c->bridge.geneve_in4 = c->bridge.geneve_port;
+    } else if (!strcmp(word, "no6")) {
+        c->bridge.geneve_in6 = c->bridge.geneve_port;
     } else if (!strcmp(word, "encap_ip")) {
         uint32_t plen;
 
@@ -201,6 +206,8 @@ compile_line(const char *line)
     c.facts.in_port = OFPP_NONE;
     c.facts.active = true;
     c.bridge.geneve_port = OFP_PORT_C(100);
+    c.bridge.geneve_in4 = OFP_PORT_C(104);
+    c.bridge.geneve_in6 = OFP_PORT_C(106);
 
     word = strtok_r(copy, " ", &save);
     c.pipeline = !strcmp(word, "pipeline");
