@@ -31,6 +31,7 @@ struct ctl {
 
     /* Output. */
     struct table_style style;
+    bool format_given;                  /* By --format or --bare. */
     bool progress;
 
     /* The command's own options. */
@@ -93,7 +94,8 @@ struct ctl_json_array {
     bool any;
 };
 void ctl_json_array_begin(struct ctl_json_array *, const struct ctl *);
-void ctl_json_array_add(struct ctl_json_array *, struct json *);    /* Takes. */
+/* Takes the element. */
+void ctl_json_array_add(struct ctl_json_array *, struct json *);
 void ctl_json_array_end(struct ctl_json_array *);
 /* A single value.  Takes it. */
 void ctl_json_print(const struct ctl *, struct json *);

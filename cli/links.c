@@ -68,7 +68,7 @@ addr4(uint32_t wire, uint32_t len)
 static struct otd_link_addr
 addr6(ProtobufCBinaryData bytes, uint32_t len)
 {
-    struct otd_link_addr a = { .len = MIN(len, 128) };
+    struct otd_link_addr a = { .len = MIN(len, 128), .ipv6 = true };
 
     if (bytes.len == 16) {
         memcpy(&a.ip, bytes.data, 16);
@@ -280,7 +280,8 @@ overlap(const struct otd_link_addr *a, const struct otd_link_addr *b)
     if (len < 0) {
         return true;
     }
-    return !memcmp(&a->ip, &b->ip, len / 8)
+    return a->ipv6 == b->ipv6
+           && !memcmp(&a->ip, &b->ip, len / 8)
            && (len % 8 == 0
                || !((a->ip.s6_addr[len / 8] ^ b->ip.s6_addr[len / 8])
                     & (0xff00 >> len % 8)));

@@ -27,6 +27,7 @@ enum otd_link_place {
 struct otd_link_addr {
     struct in6_addr ip;
     int len;
+    bool ipv6;
 };
 
 struct otd_link {
@@ -35,9 +36,9 @@ struct otd_link {
     char *summary;              /* "MATCH: TUNNEL, NEXT". */
     bool recirculates;
 
-    bool has_result;            /* It recirculates, and this is what it leaves. */
+    bool has_result;            /* It recirculates, and leaves this: */
     struct otd_link_addr result_src, result_dst;
-    bool by_ip;                 /* It takes packets by their addresses alone. */
+    bool by_ip;                 /* It takes packets by their addresses: */
     struct otd_link_addr match_src, match_dst;
 
     enum otd_link_place place;

@@ -109,7 +109,8 @@ ctl_trace(struct ctl *ctl)
     char *trace, *keys;
     size_t n = 0;
 
-    args = xmalloc((ctl->argc + 1) * sizeof *args);
+    args = xmalloc((ctl->argc + 2) * sizeof *args);
+    args[n++] = "--names";
     args[n++] = ctl->bridge;
     for (int i = 0; i < ctl->argc; i++) {
         args[n++] = ctl->argv[i];

@@ -179,7 +179,8 @@ usage(void)
     }
     print_flags();
     printf("\nOptions of some commands:\n"
-           "  -F, --file=FILE           requests as JSON; - is standard input\n"
+           "  -F, --file=FILE           requests as JSON; - for standard "
+           "input\n"
            "  --watch[=SECONDS]         stats: again and again\n"
            "  --count=N                 stats: stop --watch after N times\n"
            "  --bridge=NAME             trace: on this bridge (br-int)\n"
@@ -198,6 +199,7 @@ usage(void)
     table_usage();
     vlog_usage();
     printf("\nOther options:\n"
+           "  --max-column-width=N      cut the columns of tables\n"
            "  --progress                say how far an import is\n"
            "  -h, --help                display this help message\n"
            "  -V, --version             display version information\n"
@@ -408,6 +410,7 @@ parse_other_option(struct ctl *ctl, int c)
         ctl->deadline = time_msec() + seconds * 1000;
         return CTL_OK;
     case 'f':
+        ctl->format_given = true;
         return parse_format(optarg, &ctl->style) ? CTL_OK : CTL_USAGE;
     case OPT_NO_HEADINGS:
         ctl->style.headings = false;
@@ -416,6 +419,7 @@ parse_other_option(struct ctl *ctl, int c)
         ctl->style.json_flags |= JSSF_PRETTY;
         return CTL_OK;
     case OPT_BARE:
+        ctl->format_given = true;
         ctl->style.format = TF_LIST;
         ctl->style.cell_format = CF_BARE;
         ctl->style.headings = false;

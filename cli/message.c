@@ -22,8 +22,9 @@ struct reader {
 static bool read_message(struct reader *, const struct json *,
                          ProtobufCMessage *);
 
-#define FAULT(R, ...) \
-    otd_fault((R)->faults, OTD_FAULT_OTHER, ds_cstr_ro(&(R)->path), __VA_ARGS__)
+#define FAULT(R, ...)                                                  \
+    otd_fault((R)->faults, OTD_FAULT_OTHER, ds_cstr_ro(&(R)->path),     \
+              __VA_ARGS__)
 
 static const char *
 describe(const struct json *json)

@@ -12,7 +12,8 @@ struct ds;
 #define PB(NAME) TUNNELOFFLOAD__V2__##NAME
 
 /* "geneve encap 10.0.0.1 > 10.0.0.2 vni 100 option 0x102/0x80=0x00000001". */
-void otd_format_tunnel(struct ds *, const Tunneloffload__V2__IpTunnelRequest *);
+void otd_format_tunnel(struct ds *,
+                       const Tunneloffload__V2__IpTunnelRequest *);
 
 /* "in vif1, 11.0.0.0/24 > any, after tunnel 5"; "any" if there is none. */
 void otd_format_match(struct ds *, const Tunneloffload__V2__MatchCriteria *);

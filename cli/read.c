@@ -196,8 +196,12 @@ print_tunnel(const struct ctl *ctl,
     static const char *const names[] = { "id", "match", "tunnel", "next" };
     struct ds tunnel = DS_EMPTY_INITIALIZER;
     struct ds match = DS_EMPTY_INITIALIZER;
+    struct table_style style = ctl->style;
     struct table table;
 
+    if (!ctl->format_given) {
+        style.format = TF_LIST;         /* Twelve columns are too wide. */
+    }
     table_init(&table);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         table_add_column(&table, "%s", names[i]);
@@ -211,7 +215,8 @@ print_tunnel(const struct ctl *ctl,
     add_text(&table, ds_steal_cstr(&tunnel));
     add_text(&table, xstrdup(otd_action_to_string(r->ip_tunnel->next_action)));
     otd_stats_add_cells(&table, r->tunnel_counters);
-    print_and_destroy(ctl, &table);
+    table_print(&table, &style);
+    table_destroy(&table);
 }
 
 int

@@ -358,6 +358,22 @@ fault_kind(struct otd_faults *faults, const char *flag,
     ds_destroy(&names);
 }
 
+/* The one kind that has all of the flags, or ANY. */
+static enum otd_request_kind
+infer_kind(const struct otd_flag_value *values, size_t n)
+{
+    unsigned int all = (OTD_REQUEST_NAT << 1) - 1, possible = all;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned int kinds;
+
+        if (!find_flag(values[i].name, OTD_REQUEST_ANY, &kinds)) {
+            possible &= kinds;
+        }
+    }
+    return possible != all && IS_POW2(possible) ? possible : OTD_REQUEST_ANY;
+}
+
 struct json *
 otd_request_from_flags(uint64_t id, enum otd_request_kind kind,
                        const struct otd_flag_value *values, size_t n,
@@ -366,6 +382,9 @@ otd_request_from_flags(uint64_t id, enum otd_request_kind kind,
     struct json *request = json_object_create();
     const struct otd_request_kind_info *k;
 
+    if (kind == OTD_REQUEST_ANY) {
+        kind = infer_kind(values, n);
+    }
     if (id) {
         json_object_put_format(request, "tunnel_id", "%"PRIu64, id);
     }
@@ -397,38 +416,61 @@ otd_request_from_flags(uint64_t id, enum otd_request_kind kind,
 
 /* ---- JSON to the message. */
 
+/* A fault if the request cannot be sent by a command that does 'operation'. */
+static void
+check_operation(const Tunneloffload__V2__IpTunnelRequest *request,
+                Tunneloffload__V2__Operation operation,
+                struct otd_faults *faults)
+{
+    const ProtobufCEnumDescriptor *names
+        = &tunneloffload__v2__operation__descriptor;
+
+    if (operation == TUNNELOFFLOAD__V2__OPERATION___DELETE) {
+        if (!request->tunnel_id) {
+            otd_fault(faults, OTD_FAULT_OTHER, "tunnel_id",
+                      "not given; a delete needs it");
+        }
+    } else if (!operation && !request->operation) {
+        otd_fault(faults, OTD_FAULT_OTHER, "operation",
+                  "not given; _CREATE, _UPDATE or _DELETE");
+    } else if (operation && request->operation
+               && request->operation != operation) {
+        otd_fault(faults, OTD_FAULT_OTHER, "operation",
+                  "%s, but this command sends %s",
+                  protobuf_c_enum_descriptor_get_value(
+                      names, request->operation)->name,
+                  protobuf_c_enum_descriptor_get_value(
+                      names, operation)->name);
+    }
+}
+
 Tunneloffload__V2__IpTunnelRequest *
 otd_request_from_json(const struct json *json,
                       Tunneloffload__V2__Operation operation,
                       struct otd_faults *faults)
 {
-    const ProtobufCEnumDescriptor *names
-        = &tunneloffload__v2__operation__descriptor;
     Tunneloffload__V2__IpTunnelRequest *request;
-    const char *has, *want;
 
     request = (Tunneloffload__V2__IpTunnelRequest *) otd_message_from_json(
         &tunneloffload__v2__ip_tunnel_request__descriptor, json, faults);
     if (!request) {
         return NULL;
     }
-
-    has = protobuf_c_enum_descriptor_get_value(names,
-                                               request->operation)->name;
-    want = protobuf_c_enum_descriptor_get_value(names, operation)->name;
-    if (!operation && !request->operation) {
-        otd_fault(faults, OTD_FAULT_OTHER, "operation",
-                  "not given; _CREATE, _UPDATE or _DELETE");
-    } else if (operation && request->operation
-               && request->operation != operation) {
-        otd_fault(faults, OTD_FAULT_OTHER, "operation",
-                  "%s, but this command sends %s", has, want);
-    } else {
-        if (operation) {
-            request->operation = operation;
-        }
-        return request;
+    check_operation(request, operation, faults);
+    if (otd_faults_any(faults)) {
+        tunneloffload__v2__ip_tunnel_request__free_unpacked(request, NULL);
+        return NULL;
     }
-    tunneloffload__v2__ip_tunnel_request__free_unpacked(request, NULL);
-    return NULL;
+    if (operation == TUNNELOFFLOAD__V2__OPERATION___DELETE) {
+        uint64_t id = request->tunnel_id;
+
+        tunneloffload__v2__ip_tunnel_request__free_unpacked(request, NULL);
+        request = xmalloc(sizeof *request);
+        tunneloffload__v2__ip_tunnel_request__init(request);
+        request->tunnel_id = id;
+    }
+    if (operation) {
+        request->operation = operation;
+    }
+    return request;
 }

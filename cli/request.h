@@ -39,8 +39,8 @@ struct otd_request_flag {
     const char *name;           /* Without "--". */
     const char *arg;            /* Its argument in the help; NULL: none. */
     unsigned int kinds;         /* It belongs to these; ANY: to all. */
-    const char *path;           /* Of the field; an IPv6 address makes "ipv6" of
-                                 * the "ipv4" in it. */
+    const char *path;           /* Of the field; an IPv6 address makes "ipv6"
+                                 * of the "ipv4" in it. */
     const char *help;
     enum otd_flag_how {
         OTD_FLAG_VALUE,         /* As it stands. */
@@ -62,18 +62,21 @@ struct otd_flag_value {
     const char *arg;            /* NULL if it takes none. */
 };
 
-/* Makes a request of flags.  'id' 0: not given.  Returns owned JSON, with a
- * fault (path: the flag) for each flag that cannot be used. */
+/* Makes a request of flags.  'id' 0: not given.  Kind ANY: the one that the
+ * flags imply, if they do.  Returns owned JSON, with a fault (path: the flag)
+ * for each flag that cannot be used. */
 struct json *otd_request_from_flags(uint64_t id, enum otd_request_kind,
                                     const struct otd_flag_value *, size_t n,
                                     struct otd_faults *);
 
 /* Makes the message, or returns NULL with faults.  'operation' is what the
  * command does: JSON may leave its own out, or must say the same; _NONE: JSON
- * must say it.  Free it with
+ * must say it; _DELETE: only the id counts, so that what list prints can be
+ * given.  Free it with
  * tunneloffload__v2__ip_tunnel_request__free_unpacked (m, NULL). */
 Tunneloffload__V2__IpTunnelRequest *
-otd_request_from_json(const struct json *, Tunneloffload__V2__Operation operation,
+otd_request_from_json(const struct json *,
+                      Tunneloffload__V2__Operation operation,
                       struct otd_faults *);
 
 #endif /* cli/request.h */

@@ -14,6 +14,7 @@
 #include "cli/message.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/ofpbuf.h"
 #include "timeval.h"
@@ -99,9 +100,30 @@ find_index(const struct upload *u, uint64_t error_status,
     return SIZE_MAX;
 }
 
+/* "entry 3, tunnel 5: ", as far as that is known and not clear anyway. */
 static void
-print_failures(const struct upload *u,
-               const Tunneloffload__V2__CreateIpTunnelResponses *rs)
+print_failure(const struct upload *u, size_t index,
+              const Tunneloffload__V2__CreateIpTunnelResponse *r)
+{
+    struct ds where = DS_EMPTY_INITIALIZER;
+
+    if (index != SIZE_MAX && u->n > 1) {
+        ds_put_format(&where, "entry %"PRIuSIZE, index + 1);
+    }
+    if (r->tunnel_id) {
+        ds_put_format(&where, "%stunnel %"PRIu64, where.length ? ", " : "",
+                      r->tunnel_id);
+    }
+    ctl_error("%s%s%s", ds_cstr(&where), where.length ? ": " : "",
+              r->error->error_string);
+    ds_destroy(&where);
+}
+
+/* Each failure on standard error, each id that the server chose on standard
+ * output. */
+static void
+print_entries(const struct upload *u,
+              const Tunneloffload__V2__CreateIpTunnelResponses *rs)
 {
     size_t next = 0;
 
@@ -109,15 +131,13 @@ print_failures(const struct upload *u,
         const Tunneloffload__V2__CreateIpTunnelResponse *r = rs->responses[i];
         size_t index = find_index(u, rs->error_status, r, &next);
 
-        if (!r->error) {
-            if (!ctl_is_json(u->ctl)) {
-                printf("%"PRIu64"\n", r->tunnel_id);    /* A chosen id. */
-            }
-        } else if (index == SIZE_MAX) {
-            ctl_error("%s", r->error->error_string);
-        } else {
-            ctl_error("entry %"PRIuSIZE", tunnel %"PRIu64": %s", index + 1,
-                      r->tunnel_id, r->error->error_string);
+        if (r->error) {
+            print_failure(u, index, r);
+        } else if (!ctl_is_json(u->ctl) && u->n > 1) {
+            printf("entry %"PRIuSIZE": tunnel %"PRIu64"\n", index + 1,
+                   r->tunnel_id);
+        } else if (!ctl_is_json(u->ctl)) {
+            printf("%"PRIu64"\n", r->tunnel_id);
         }
     }
 }
@@ -153,7 +173,7 @@ print_answer(const struct upload *u,
     if (ctl_is_json(u->ctl)) {
         print_json(u, rs);
     }
-    print_failures(u, rs);
+    print_entries(u, rs);
     if (rs->request_status == PB(ADD_TUNNEL_STATUS___TUNNEL_ACCEPTED)) {
         return CTL_OK;
     }

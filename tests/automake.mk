@@ -86,12 +86,18 @@ tests_transport_load_SOURCES = tests/transport-load.c
 tests_transport_load_LDADD = cli/libotdchannel.a $(GRPC_LIBS)
 
 # ofctl/: messages and session alone, then against a real Open vSwitch.
-OFCTL_TESTS = tests/unit/test-ofctl tests/unit/test-session
+OFCTL_TESTS = \
+	tests/unit/test-flow \
+	tests/unit/test-ofctl \
+	tests/unit/test-session
 OFCTL_TEST_LIBS = ofctl/libotdofctl.a flows/libotdflows.a
 if HAVE_CHECK
 check_PROGRAMS += $(OFCTL_TESTS)
 TESTS += $(OFCTL_TESTS)
 endif
+tests_unit_test_flow_SOURCES = tests/unit/test-flow.c
+tests_unit_test_flow_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_flow_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)
 tests_unit_test_ofctl_SOURCES = tests/unit/test-ofctl.c
 tests_unit_test_ofctl_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_ofctl_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)
@@ -141,3 +147,30 @@ tests_unit_test_cli_text_LDADD = $(CLI_TEST_LIBS)
 
 dist_check_SCRIPTS += tests/cli-completion.sh tests/sandbox-cli.sh
 TESTS += tests/cli-completion.sh tests/sandbox-cli.sh
+
+# The service, without gRPC and without a switch.
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test-service
+TESTS += tests/unit/test-service
+endif
+tests_unit_test_service_SOURCES = \
+	tests/fake-engine.c \
+	tests/fake-engine.h \
+	tests/unit/test-service.c \
+	$(FAKE_TRANSPORT) $(SPEC_FIXTURE) $(WIRE)
+tests_unit_test_service_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_service_LDADD = \
+	grpcsvc/libotdsvc.a $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+
+# The API and the daemon, as an independent client and a shell see them.
+TEST_CLIENT = \
+	tests/client/basic.py \
+	tests/client/client.py \
+	tests/client/errors.py \
+	tests/client/generic.py \
+	tests/client/refused.py \
+	tests/client/streams.py \
+	tests/client/wire.py
+EXTRA_DIST += $(TEST_CLIENT)
+dist_check_SCRIPTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
+TESTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
