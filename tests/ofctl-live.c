@@ -4,8 +4,9 @@
  *
  *   state                     the database, the session, the bridge, our port
  *   wait SECONDS WHAT         db-up, db-down, session-up, session-down,
- *                             bridge, no-bridge, port-STATE, removed N
- *   want yes|no               the Geneve port
+ *                             bridge, no-bridge, port-STATE, port4-STATE,
+ *                             port6-STATE, removed N
+ *   want yes|no               the Geneve port; want4, want6: of one family
  *   add FLOW | delete FLOW    one flow_mod and a barrier, as ovs-ofctl
  *   verify FLOW               add it, dump it, compare, delete it
  *   bundle N | discard N      N flows in one bundle
@@ -408,11 +409,25 @@ print_state(struct live *live)
     printf("settings: %s\n", otd_ovsdb_settings(live->db)->complaints);
 }
 
+/* "", "4" or "6" behind the word. */
+static enum otd_port_kind
+port_kind(char suffix)
+{
+    return (suffix == '4' ? OTD_PORT_GENEVE_IPV4
+            : suffix == '6' ? OTD_PORT_GENEVE_IPV6 : OTD_PORT_GENEVE);
+}
+
+static bool
+is_port_state(struct live *live, enum otd_port_kind kind, const char *state)
+{
+    struct otd_port_status port = otd_ovsdb_port_status(live->db, kind);
+
+    return !strcmp(state, port_state_name(port.state) + strlen("port"));
+}
+
 static bool
 is_state(struct live *live, const char *what)
 {
-    struct otd_port_status port = otd_ovsdb_port_status(live->db,
-                                                        OTD_PORT_GENEVE);
     int n;
 
     if (!strcmp(what, "db-up") || !strcmp(what, "db-down")) {
@@ -423,8 +438,8 @@ is_state(struct live *live, const char *what)
     } else if (!strcmp(what, "bridge") || !strcmp(what, "no-bridge")) {
         return ((otd_ovsdb_mgmt_path(live->db) != NULL)
                 == !strcmp(what, "bridge"));
-    } else if (!strncmp(what, "port-", 5)) {
-        return !strcmp(what, port_state_name(port.state));
+    } else if (!strncmp(what, "port", 4)) {
+        return is_port_state(live, port_kind(what[4]), strchr(what, '-'));
     } else if (ovs_scan(what, "removed %d", &n)) {
         return live->n_removed >= n;
     }
@@ -566,8 +581,9 @@ local_command(struct live *live, const char *verb, char *rest)
         int seconds = strtol(rest, &rest, 10);
 
         wait_for(live, seconds, rest + strspn(rest, " "));
-    } else if (!strcmp(verb, "want")) {
-        otd_ovsdb_want_port(live->db, OTD_PORT_GENEVE, !strcmp(rest, "yes"));
+    } else if (!strncmp(verb, "want", 4)) {
+        otd_ovsdb_want_port(live->db, port_kind(verb[4]),
+                            !strcmp(rest, "yes"));
     } else if (!strcmp(verb, "removed")) {
         fputs(ds_cstr(&live->removed), stdout);
         ds_clear(&live->removed);

@@ -181,6 +181,26 @@ assert_eq "a foreign port of our name stays" "$(live state | grep port:)" \
 vsctl del-port otd-geneve
 until_live 10 port-ready
 
+# ---- The ports of one family: as many as there are addresses of our own.
+live want4 yes
+live want6 yes
+until_live 10 port4-ready
+until_live 10 port6-ready
+assert_eq "their options" "$(vsctl get Interface otd-geneve4 options -- get Interface otd-geneve6 options)" \
+    '{csum="true", key=flow, local_ip="172.16.0.1", remote_ip=flow}
+{csum="true", key=flow, local_ip="fd00:16::1", remote_ip=flow}'
+vsctl set Open_vSwitch . external_ids:tunneld-encap-ip='"172.16.0.2"'
+# shellcheck disable=SC2317  # called by wait_until
+address_is() { live wait 0 port4-ready; [ "$(vsctl get Interface otd-geneve4 options:local_ip)" = "$1" ]; }
+check "one follows its address" wait_until 10 address_is '"172.16.0.2"'
+until_live 10 port4-ready
+until_live 10 port6-absent
+assert_eq "and one goes with it" "$(vsctl list-ports br-int | grep otd)" "otd-geneve
+otd-geneve4"
+live want4 no
+until_live 10 port4-absent
+assert_eq "the port of both families does not mind" "$(live state | grep port:)" "port: port-ready"
+
 # ---- Settings.
 vsctl set Open_vSwitch . external_ids:tunneld-geneve-port=70000 \
     external_ids:tunneld-encap-ip='"172.16.0.1,nonsense"'
