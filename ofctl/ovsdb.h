@@ -89,8 +89,8 @@ bool otd_ovsdb_is_tunnel_port(const struct otd_ovsdb *, const char *name);
  * of its own. */
 enum otd_port_kind {
     OTD_PORT_GENEVE,
-    OTD_PORT_GENEVE_IPV4,       /* Only if there is an IPv4 tunneld-encap-ip. */
-    OTD_PORT_GENEVE_IPV6,       /* Only if there is an IPv6 tunneld-encap-ip. */
+    OTD_PORT_GENEVE_IPV4,       /* Only with an IPv4 tunneld-encap-ip. */
+    OTD_PORT_GENEVE_IPV6,       /* Only with an IPv6 tunneld-encap-ip. */
     OTD_N_PORT_KINDS
 };
 enum otd_port_state {
