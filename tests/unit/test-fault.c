@@ -128,6 +128,23 @@ START_TEST(test_many)
 }
 END_TEST
 
+START_TEST(test_exact_fit)
+{
+    otd_fault(&faults, OTD_FAULT_OTHER, NULL, "%0*d", OTD_FAULTS_TEXT_MAX - 5,
+              0);
+    otd_fault(&faults, OTD_FAULT_OTHER, NULL, "abc");
+    ck_assert_uint_eq(faults.len, OTD_FAULTS_TEXT_MAX);
+    ck_assert_str_eq(faults.text + OTD_FAULTS_TEXT_MAX - 6, "0; abc");
+    otd_faults_destroy(&faults);
+
+    otd_fault(&faults, OTD_FAULT_OTHER, NULL, "%0*d", OTD_FAULTS_TEXT_MAX - 5,
+              0);
+    otd_fault(&faults, OTD_FAULT_OTHER, NULL, "abcd");
+    ck_assert_str_eq(faults.text + OTD_FAULTS_TEXT_MAX - 6,
+                     "0; ... and 1 more");
+}
+END_TEST
+
 START_TEST(test_append)
 {
     struct otd_faults other = OTD_FAULTS_INITIALIZER;
@@ -244,6 +261,7 @@ main(void)
     tcase_add_test(tcase, test_utf8_stays);
     tcase_add_test(tcase, test_one_too_long);
     tcase_add_test(tcase, test_many);
+    tcase_add_test(tcase, test_exact_fit);
     tcase_add_test(tcase, test_append);
     tcase_add_test(tcase, test_kinds);
     tcase_add_test(tcase, test_utf8_exhaustive);

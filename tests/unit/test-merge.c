@@ -160,6 +160,11 @@ START_TEST(test_addresses)
     patch.encap.outer.dst = ip("192.0.2.9");
     expected.encap.outer.dst = patch.encap.outer.dst;
     assert_merge(base, &patch, &expected, "");
+    patch.encap.outer.src = ip("192.0.2.8");
+    patch.encap.outer.dst = ip("0.0.0.0");
+    expected.encap.outer.src = patch.encap.outer.src;
+    expected.encap.outer.dst = base.encap.outer.dst;
+    assert_merge(base, &patch, &expected, "");
     patch.encap.outer = (struct otd_ip_pair) {
         .family = OTD_FAMILY_IPV6, .dst = ip("fd00::1") };
     expected.encap.outer = patch.encap.outer;
