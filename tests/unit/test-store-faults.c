@@ -609,13 +609,37 @@ grow_tmpfs(void)
     ignore(mount("none", base, NULL, MS_REMOUNT, "size=64m"));
 }
 
+/* Makes this process able to mount, if the host lets it: in a namespace of its
+ * own, in which only this user exists. */
+static bool
+become_mounter(void)
+{
+    unsigned int uid = geteuid(), gid = getegid();
+    bool ok;
+
+    if (!uid) {
+        return !unshare(CLONE_NEWNS);
+    }
+    if (unshare(CLONE_NEWNS | CLONE_NEWUSER)) {
+        return false;
+    }
+    FILE *setgroups = fopen("/proc/self/setgroups", "w");
+    FILE *uid_map = fopen("/proc/self/uid_map", "w");
+    ok = setgroups && uid_map && fputs("deny", setgroups) >= 0
+         && !fclose(setgroups) && fprintf(uid_map, "%u %u 1", uid, uid) > 0
+         && !fclose(uid_map);
+    FILE *gid_map = fopen("/proc/self/gid_map", "w");
+    return ok && gid_map && fprintf(gid_map, "%u %u 1", gid, gid) > 0
+           && !fclose(gid_map);
+}
+
 static char *
 fill_tmpfs(void)
 {
     struct otd_store *s;
     char *error;
 
-    if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0))
+    if (!become_mounter()
         || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)
         || mount("none", base, "tmpfs", 0, "size=1m,mode=0700")) {
         return xasprintf("SKIP full tmpfs: cannot mount one here (%s)",
