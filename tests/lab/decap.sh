@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Geneve decapsulation: datagrams of the peer, written by hand from RFC 8926, and what
+# of them arrives at VM 1; and the Linux kernel's own geneve device as the peer.
+#
+# lab: -n 3 -B
+# shellcheck source=tests/lab/common.sh
+. "${BASH_SOURCE[0]%/*}/common.sh"
+
+# An Ethernet frame from the peer to VM 1, by hand; see encap.sh. IPv4 checksum:
+# 4500 + 0020 + 0001 + 4011 + 0a00 + 0009 + 0a00 + 0001 = 993c.
+INNER="525400000001525400000009080045000020000100004011 66c3 0a0000090a00000103e807d0000c000074657374"
+INNER=${INNER// /}
+ARRIVES="ether src $PEER_MAC"
+
+FROM_PEER="src=172.16.0.9/32 dst=172.16.0.1/32"
+
+case_begin "decapsulation"
+# shellcheck disable=SC2086
+check "$CASE: created" tunnel 1 send decap 7 $FROM_PEER gvni=0x1234 \
+    , decap 8 $FROM_PEER gvni=0 , decap 9 $FROM_PEER gvni=0xffffff
+capture arrived vm1 eth0 "$ARRIVES"
+peer_udp "0000655800123400 $INNER" 2
+peer_udp "0000655800000000 $INNER" 3
+peer_udp "00006558ffffff00 $INNER" 4
+# The O bit, a reserved bit and options, critical or not, do not change what is inside.
+peer_udp "0080655800123400 $INNER" 1
+peer_udp "02006558001234ff 01020301aabbccdd $INNER" 1
+peer_udp "0240655800123400 01028301aabbccdd $INNER" 1
+# Nobody's: an unknown VNI, an unknown version, another protocol type.
+peer_udp "0000655800123500 $INNER" 5
+peer_udp "4000655800123400 $INNER" 5
+peer_udp "0000080000123400 ${INNER:28}" 5
+all=()
+for ((i = 0; i < 12; i++)); do
+    all+=("$INNER")
+done
+assert_frames "$CASE: only the inner frames, unchanged" arrived "${all[@]}"
+assert_stats "$CASE: counted" 1 "7: in 5/230 out 0/0 in-drops 0/0 out-drops 0/0" \
+    "8: in 3/138 out 0/0 in-drops 0/0 out-drops 0/0" \
+    "9: in 4/184 out 0/0 in-drops 0/0 out-drops 0/0"
+# What no tunnel takes is counted by the floor of the upper band.
+floor_is() {
+    hv 1 ovs-ofctl -O OpenFlow15 dump-flows br-int table=0,in_port=otd-geneve --names \
+        --strict | grep -q "n_packets=$1,.*actions=drop"
+}
+check "$CASE: the unknown VNI was dropped and counted" wait_until 5 floor_is 5
+case_end
+
+case_begin "outer addresses"
+# Only from this source; only to that destination; the rest by VNI alone.
+check "$CASE: created" tunnel 1 send decap 1 src=172.16.0.9/32 gvni=1 \
+    , decap 2 src=172.16.0.8/32 gvni=2 , decap 3 dst=172.16.0.1/32 gvni=3 \
+    , decap 4 dst=172.16.0.7/32 gvni=4 , decap 5 src=172.16.0.0/28 dst=172.16.0.0/31 gvni=5 \
+    , decap 6 src=172.16.0.0/29 gvni=6 , decap 7 gvni=7
+capture arrived vm1 eth0 "$ARRIVES"
+for i in 1 2 3 4 5 6 7; do
+    peer_udp "000065580000 0${i}00 $INNER" "$i"
+done
+for ((i = ${#all[@]}; i < 16; i++)); do
+    all+=("$INNER")
+done
+assert_frames "$CASE: what arrives" arrived "${all[@]}"
+none="out 0/0 in-drops 0/0 out-drops 0/0"
+assert_stats "$CASE: counted" 1 "1: in 1/46 $none" "2: in 0/0 $none" "3: in 3/138 $none" \
+    "4: in 0/0 $none" "5: in 5/230 $none" "6: in 0/0 $none" "7: in 7/322 $none"
+case_end
+
+case_begin "the kernel's geneve device"
+peer_geneve 4660
+# shellcheck disable=SC2086
+check "$CASE: created" tunnel 1 send decap 1 $FROM_PEER gvni=0x1234 \
+    , encap 2 in=vm1 dst=10.0.0.9/32 remote=172.16.0.9 vni=0x1234
+capture wire peer p0 'udp port 6081'
+check "$CASE: VM 1 pings it" vm 1 ping -q -i 0.05 -W 2 -c 5 -s 32 10.0.0.9
+check "$CASE: it pings VM 1" peer \
+    ping -q -i 0.05 -W 2 -c 4 -s 32 10.0.0.1
+wait_until 5 seen wire 18
+check "$CASE: the capture is complete" capture_stop wire
+assert_eq "$CASE: the wire" \
+    "$(datagrams wire | sed 's/\(: [0-9a-f]*0800\)45[0-9a-f]*/\1/' | sort | uniq -c)" \
+"      9 172.16.0.1 > 172.16.0.9 ttl 64 port 6081: 00006558001234005254000000095254000000010800
+      9 172.16.0.9 > 172.16.0.1 ttl 64 port 6081: 00006558001234005254000000015254000000090800 (no UDP checksum)"
+assert_stats "$CASE: counted" 1 "1: in 9/666 out 0/0 in-drops 0/0 out-drops 0/0" \
+    "2: in 0/0 out 9/666 in-drops 0/0 out-drops 0/0"
+peer_geneve_gone
+case_end
+
+case_begin "FORWARD is the bridge's NORMAL action, or a drop"
+check "$CASE: one more VM" vm_add 11 1
+# shellcheck disable=SC2086
+check "$CASE: created" tunnel 1 send decap 7 $FROM_PEER gvni=1
+capture arrived1 vm1 eth0 "$ARRIVES"
+capture arrived11 vm11 eth0 "$ARRIVES"
+# The switch learns where VM 11 is, and from then on only VM 11 gets its packets.
+send 11 "$(frame "$(vm_mac 1)" "$(vm_mac 11)" 10.0.0.11 10.0.0.1)"
+to11=$(frame "$(vm_mac 11)" $PEER_MAC 10.0.0.9 10.0.0.11)
+peer_udp "0000655800000100 $to11" 1
+assert_frames "$CASE: VM 11 gets its packet" arrived11 "$to11"
+check "$CASE: drop is the default now" set_default 1 drop
+peer_udp "0000655800000100 $to11" 4
+send 1 "$(frame "$(vm_mac 11)" "$(vm_mac 1)" 10.0.0.1 10.0.0.11)"
+assert_stats "$CASE: all were taken" 1 "7: in 5/175 out 0/0 in-drops 0/0 out-drops 0/0"
+capture arrived11 vm11 eth0 ip
+check "$CASE: normal is the default again" set_default 1 normal
+peer_udp "0000655800000100 $to11" 1
+assert_frames "$CASE: VM 11 gets one more, and none from between" arrived11 "$to11"
+assert_frames "$CASE: VM 1 got nothing" arrived1
+hv 1 ovs-vsctl del-port vm11
+ip netns del vm11
+case_end
+
+finish
