@@ -235,8 +235,8 @@ lookup_group(const char *name)
     return group ? group->gr_gid : (gid_t) -1;
 }
 
-/* The directory itself must be a directory and not a link to one: who owns a link
- * decides where the socket ends up. */
+/* The directory itself must be a directory and not a link to one: who owns a
+ * link decides where the socket ends up. */
 static char *
 check_dir(const char *dir, int fd, gid_t gid)
 {
@@ -273,7 +273,8 @@ prepare_dir(const char *dir, gid_t gid)
     char *error;
     int fd;
 
-    /* Closed at first; opened to the group below, when it has the right one. */
+    /* Closed at first; opened to the group below, when it has the right
+     * one. */
     if (mkdir(dir, 0700) && errno != EEXIST) {
         return xasprintf("%s: cannot create the directory of the socket: %s",
                          dir, ovs_strerror(errno));
@@ -320,8 +321,8 @@ remove_stale(const char *path)
         return errno == ENOENT ? NULL
                : xasprintf("%s: %s", path, ovs_strerror(errno));
     } else if (!S_ISSOCK(st.st_mode)) {
-        return xasprintf("%s: exists and is not a socket; remove it, or choose "
-                         "another path", path);
+        return xasprintf("%s: exists and is not a socket; remove it, or "
+                         "choose another path", path);
     }
     error = try_connect(path);
     if (!error) {
@@ -379,8 +380,8 @@ listen_fd(int fd)
     return listen(fd, 1);
 }
 
-/* Binds the address for an instant, as gRPC does.  Returns a positive errno, or 0
- * if nothing is wrong (any more). */
+/* Binds the address for an instant, as gRPC does.  Returns a positive errno,
+ * or 0 if nothing is wrong (any more). */
 static int
 try_bind(const struct otd_listen *listen)
 {
@@ -424,8 +425,8 @@ otd_listen_diagnose(const struct otd_listen *listen)
 {
     int error = try_bind(listen);
     const char *remedy
-        = (error == EADDRINUSE ? "; stop the process that has it (\"ss -lntp\" "
-           "shows it), or choose another port"
+        = (error == EADDRINUSE ? "; stop the process that has it (\"ss "
+           "-lntp\" shows it), or choose another port"
            : error == EADDRNOTAVAIL ? "; the address is on no interface of "
            "this host"
            : error == EACCES ? "; a port below 1024 needs CAP_NET_BIND_SERVICE"

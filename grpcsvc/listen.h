@@ -2,9 +2,9 @@
 #ifndef OTD_LISTEN_H
 #define OTD_LISTEN_H 1
 
-/* Where the server listens: the syntax of the list, the rules on who may be let in
- * where (grpcsvc/server.h has both), and what must be done to the file system
- * around a unix socket.  No gRPC. */
+/* Where the server listens: the syntax of the list, the rules on who may be
+ * let in where (grpcsvc/server.h has both), and what must be done to the file
+ * system around a unix socket.  No gRPC. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,15 +24,15 @@ struct otd_listen {
     bool loopback;
 };
 
-/* Parses and checks 'config->listen'.  On success returns NULL and '*listens' is
- * owned by the caller; otherwise an owned sentence.  Touches nothing. */
+/* Parses and checks 'config->listen'.  On success returns NULL and '*listens'
+ * is owned by the caller; otherwise an owned sentence.  Touches nothing. */
 char *otd_listen_parse(const struct otd_server_config *config,
                        struct otd_listen **listens, size_t *n);
 void otd_listen_free(struct otd_listen *, size_t n);
 
 /* Before the bind: makes or checks the directory, removes the socket of a dead
- * process, refuses one of a living one.  'group' may be NULL.  If the group does
- * not exist, the owner alone gets in and '*warning' is set to an owned
+ * process, refuses one of a living one.  'group' may be NULL.  If the group
+ * does not exist, the owner alone gets in and '*warning' is set to an owned
  * sentence, else to NULL. */
 char *otd_listen_unix_prepare(const char *path, const char *group,
                               char **warning);

@@ -9,9 +9,9 @@
 
 /* One call on the gRPC thread, from its arrival to grpc_call_unref().
  *
- * C-core forgets nothing: a call may be unreferenced only when every batch that
- * was started on it has completed, so 'n_tags' counts them, and call_reap() after
- * each completion looks whether the end has come. */
+ * C-core forgets nothing: a call may be unreferenced only when every batch
+ * that was started on it has completed, so 'n_tags' counts them, and
+ * call_reap() after each completion looks whether the end has come. */
 
 static void on_recv(struct otd_tag *, bool ok);
 static void on_close(struct otd_tag *, bool ok);
@@ -64,10 +64,10 @@ start_close(struct otd_cq_call *call)
     otd_cq_start_batch(call, &call->close, &op, 1);
 }
 
-/* RECV_CLOSE_ON_SERVER tells of a client that went away.  Most calls end too soon
- * for that to matter, and take it in their final batch, where it costs no
- * completion of its own.  Only a call that gets older than a tick has it started
- * separately. */
+/* RECV_CLOSE_ON_SERVER tells of a client that went away.  Most calls end too
+ * soon for that to matter, and take it in their final batch, where it costs no
+ * completion of its own.  Only a call that gets older than a tick has it
+ * started separately. */
 #define TICK_MS 100
 
 bool
@@ -315,9 +315,10 @@ send_to_byte_buffer(struct otd_cq_call *call, struct otd_cq_send *send)
     return bb;
 }
 
-/* Starts the next batch of sends, if none is outstanding: one message, together
- * with the initial metadata if it is the first and with the status if it is the
- * last, so that a call with one answer needs one batch and one write. */
+/* Starts the next batch of sends, if none is outstanding: one message,
+ * together with the initial metadata if it is the first and with the status if
+ * it is the last, so that a call with one answer needs one batch and one
+ * write. */
 static void
 call_pump(struct otd_cq_call *call)
 {
@@ -339,7 +340,8 @@ call_pump(struct otd_cq_call *call)
     }
 
     memset(ops, 0, sizeof ops);
-    /* Initial metadata and a buffer hint in one batch would never be flushed. */
+    /* Initial metadata and a buffer hint in one batch would never be
+     * flushed. */
     hint = call->metadata_sent;
     if (!call->metadata_sent) {
         ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
@@ -440,8 +442,9 @@ otd_cq_finish(struct otd_call *pub, enum otd_status status, const char *text)
 
 /* ---- Commands, gRPC thread. */
 
-/* Applies one command.  'more' says that the next one is for the same call: then
- * nothing is sent yet, so that an answer and its status go out in one batch. */
+/* Applies one command.  'more' says that the next one is for the same call:
+ * then nothing is sent yet, so that an answer and its status go out in one
+ * batch. */
 void
 otd_cq_call_run_command(struct otd_command *cmd, bool more)
 {

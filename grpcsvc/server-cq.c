@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The gRPC thread: one completion queue, one thread for all traffic.  A queue of
- * this kind makes progress only while its thread is inside
+/* The gRPC thread: one completion queue, one thread for all traffic.  A queue
+ * of this kind makes progress only while its thread is inside
  * grpc_completion_queue_next(), so nothing here may block elsewhere. */
 
 /* Requests posted per method.  New calls beyond these queue inside gRPC until
@@ -56,9 +56,9 @@ otd_cq_start_batch(struct otd_cq_call *call, struct otd_tag *tag,
     call->n_tags++;
 }
 
-/* The main thread writes the log.  While a line waits there, others are dropped:
- * a client that is refused a thousand times a second fills neither the memory
- * nor the disk. */
+/* The main thread writes the log.  While a line waits there, others are
+ * dropped: a client that is refused a thousand times a second fills neither
+ * the memory nor the disk. */
 void
 otd_cq_log(struct otd_cq *cq, bool is_warning, const char *format, ...)
 {
@@ -330,8 +330,10 @@ create_server(void)
          * let a client that nobody reads send megabytes ahead. */
         int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),
         int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, OTD_CQ_CALL_WINDOW),
-        /* Finds dead clients; and clients that look for a dead server more
-         * often than gRPC thinks proper are not thrown out. */
+        /* Finds clients that are dead or never were alive; and those that
+         * look for a dead server more often than gRPC thinks proper are not
+         * thrown out. */
+        int_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20 * 1000),
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000),
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000),
         int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),

@@ -3,16 +3,17 @@
 #define OTD_SERVER_CQ_H 1
 
 /* The seam inside the real transport: server.c (main thread, Open vSwitch's
- * headers) above, server-cq.c, server-call.c and server-tls.c (gRPC thread, gRPC's
- * headers) below.  Plain C, so that no file needs both sets of headers.
+ * headers) above, server-cq.c, server-call.c and server-tls.c (gRPC thread,
+ * gRPC's headers) below.  Plain C, so that no file needs both sets of headers.
  *
- * Upwards everything travels as a struct otd_cq_mail in one mailbox.  Downwards
- * everything travels as a command in one list; the gRPC thread is woken at most
- * once per otd_cq_flush(), and only if it sleeps.
+ * Upwards everything travels as a struct otd_cq_mail in one mailbox.
+ * Downwards everything travels as a command in one list; the gRPC thread is
+ * woken at most once per otd_cq_flush(), and only if it sleeps.
  *
  * Memory is accounted in *charge*: the bytes of request messages plus what it
- * costs to hold them.  A call with a charge of OTD_CQ_CALL_WINDOW is not read any
- * further, and none is while all calls together hold OTD_CQ_TOTAL_WINDOW. */
+ * costs to hold them.  A call with a charge of OTD_CQ_CALL_WINDOW is not read
+ * any further, and none is while all calls together hold
+ * OTD_CQ_TOTAL_WINDOW. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,8 +37,9 @@ enum {                          /* struct otd_cq_mail's 'flags'. */
     OTD_CQ_WRITABLE = 1 << 3,
 };
 
-/* What happened to one call, in the order NEW, messages, HALF_CLOSE, CANCELLED,
- * WRITABLE.  If 'call' is NULL it is a sentence for the log instead. */
+/* What happened to one call, in the order NEW, messages, HALF_CLOSE,
+ * CANCELLED, WRITABLE.  If 'call' is NULL it is a sentence for the log
+ * instead. */
 struct otd_cq_mail {
     struct otd_mail mail;
     struct otd_call *call;      /* The mail holds a reference. */
@@ -67,7 +69,7 @@ struct otd_call {
 /* ---- From the main thread to the gRPC thread. */
 
 struct otd_cq_address {
-    const char *target;         /* What gRPC binds: "unix:/p", "127.0.0.1:80". */
+    const char *target;         /* For gRPC: "unix:/p", "127.0.0.1:80". */
     bool tls;
     int port;                   /* Set by otd_cq_start(): the bound port. */
 };
@@ -79,20 +81,20 @@ struct otd_cq_config {
     const char *private_key, *certificate, *ca_cert;    /* Files, or NULL. */
     const char *allowed_subjects;       /* Comma-separated, or NULL for all. */
 
-    /* Frees a message given to otd_cq_send().  Called on the gRPC thread, so it
-     * must not touch RCU. */
+    /* Frees a message given to otd_cq_send().  Called on the gRPC thread, so
+     * it must not touch RCU. */
     void (*free_message)(void *owner);
 };
 
 /* Initialises gRPC, binds, starts the thread.  Returns NULL on success.  On
- * failure returns an owned sentence; if an address could not be bound its index
- * is stored in '*failed', else -1. */
+ * failure returns an owned sentence; if an address could not be bound its
+ * index is stored in '*failed', else -1. */
 char *otd_cq_start(const struct otd_cq_config *, struct otd_cq **,
                    ssize_t *failed);
 
-/* Ends open calls with UNAVAILABLE, gives finished ones a second to be sent, joins
- * the thread.  Afterwards the mailbox may hold mail, which the caller gives
- * to otd_cq_mail_done(), and then calls otd_cq_destroy(). */
+/* Ends open calls with UNAVAILABLE, gives finished ones a second to be sent,
+ * joins the thread.  Afterwards the mailbox may hold mail, which the caller
+ * gives to otd_cq_mail_done(), and then calls otd_cq_destroy(). */
 void otd_cq_stop(struct otd_cq *);
 void otd_cq_destroy(struct otd_cq *);
 

@@ -8,15 +8,16 @@
 #include <string.h>
 #include <zlib.h>
 
-/* What the main thread gets to read: request messages packed into mails, and the
- * account of the memory that they hold. */
+/* What the main thread gets to read: request messages packed into mails, and
+ * the account of the memory that they hold. */
 
-/* What holding a mail and a message costs beyond the bytes of data: what makes a
- * flood of tiny messages count. */
+/* What holding a mail and a message costs beyond the bytes of data: what makes
+ * a flood of tiny messages count. */
 #define MAIL_COST 1024
 #define MESSAGE_COST 8
 
-/* A mail with room for a small request, which is what most calls consist of. */
+/* A mail with room for a small request, which is what most calls consist
+ * of. */
 struct roomy_mail {
     struct otd_cq_mail mail;
     uint32_t ends[8];
@@ -171,9 +172,9 @@ otd_cq_post_mail(struct otd_cq_call *call)
     otd_mailbox_post(call->cq->mailbox, &mail->mail);
 }
 
-/* The middle of a stream that is answered only at its end is in no hurry: waiting
- * for more of it spares the main thread a wake-up for each message of a client
- * that is slower than we are. */
+/* The middle of a stream that is answered only at its end is in no hurry:
+ * waiting for more of it spares the main thread a wake-up for each message of
+ * a client that is slower than we are. */
 static bool
 can_wait(const struct otd_cq_mail *mail, enum otd_method method)
 {
@@ -281,8 +282,8 @@ copy_slices(uint8_t *dst, const grpc_slice_buffer *sb)
     }
 }
 
-/* Decompresses to at most OTD_CQ_MESSAGE_MAX bytes.  Returns the message (owned)
- * and its size, or NULL.
+/* Decompresses to at most OTD_CQ_MESSAGE_MAX bytes.  Returns the message
+ * (owned) and its size, or NULL.
  *
  * gRPC's own decompression, which is switched off, looks at the limit only
  * afterwards: one megabyte of gzip makes a gigabyte of memory. */

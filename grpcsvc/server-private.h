@@ -3,13 +3,13 @@
 #define OTD_SERVER_PRIVATE_H 1
 
 /* The gRPC thread's inside: shared by server-cq.c (thread, server, commands),
- * server-call.c (the state machine of one call) and server-tls.c (certificates and
- * who may call).  Everything here belongs to the gRPC thread but for the members
- * marked atomic.
+ * server-call.c (the state machine of one call) and server-tls.c (certificates
+ * and who may call).  Everything here belongs to the gRPC thread but for the
+ * members marked atomic.
  *
- * Nothing of Open vSwitch runs on this thread, not even xmalloc() (its coverage
- * counter registers the thread): a thread that sleeps in C-core would hold up
- * RCU for ever. */
+ * Nothing of Open vSwitch runs on this thread, not even xmalloc() (its
+ * coverage counter registers the thread): a thread that sleeps in C-core would
+ * hold up RCU for ever. */
 
 #include <grpc/grpc.h>
 #include <stdatomic.h>
@@ -54,9 +54,9 @@ struct otd_cq_list {            /* Circular, doubly linked. */
  *
  *   reading: RECV_MESSAGE is outstanding (tag 'recv').
  *   eof:     no further message will come.
- *   neither: a window is full.  Its own: 'held' is set, until the main thread has
- *            given back enough and sends OTD_CMD_READ.  The total one: it is in
- *            otd_cq's list 'starved', until OTD_CMD_FEED. */
+ *   neither: a window is full.  Its own: 'held' is set, until the main thread
+ *            has given back enough and sends OTD_CMD_READ.  The total one: it
+ *            is in otd_cq's list 'starved', until OTD_CMD_FEED. */
 struct otd_cq_call {
     struct otd_call pub;        /* Must be first. */
     struct otd_cq *cq;
@@ -68,7 +68,7 @@ struct otd_cq_call {
     bool announced;             /* The main thread knows this call. */
     bool dead;                  /* Cancelled or broken: send nothing. */
     bool told_cancelled;
-    bool finished;              /* otd_cq_finish() arrived, or nobody to call it. */
+    bool finished;              /* OTD_CMD_FINISH came, or none will. */
     bool status_sent;           /* The final batch was started. */
 
     /* Receive. */
@@ -128,8 +128,8 @@ struct otd_cq {
     struct otd_tls *tls;        /* NULL without a "tls:" address. */
 
     /* Commands and the bell.  The bell is a call on a lame channel: nothing is
-     * ever sent on it, but an empty batch on a call is C-core's one way to post
-     * to a completion queue from outside. */
+     * ever sent on it, but an empty batch on a call is C-core's one way to
+     * post to a completion queue from outside. */
     struct otd_mailq commands;
     atomic_bool sleeping;
     grpc_channel *bell_channel;
@@ -138,7 +138,7 @@ struct otd_cq {
 
     struct otd_cq_list calls;
     _Atomic(size_t) n_calls;
-    struct otd_cq_list young[2];        /* This tick's calls, the last one's. */
+    struct otd_cq_list young[2];        /* This tick's calls, the last's. */
     gpr_timespec tick;          /* When otd_cq_age_calls() is due. */
     bool lingering;             /* Mail that can wait does, until... */
     gpr_timespec linger;        /* ...this moment. */
@@ -147,7 +147,7 @@ struct otd_cq {
     atomic_bool any_starved;
     struct otd_command feed;    /* OTD_CMD_FEED. */
     _Atomic(size_t) charge;
-    atomic_bool log_posted;     /* One log line at a time: a flood is no reason. */
+    atomic_bool log_posted;     /* One log line at a time. */
 
     struct otd_command stop;
     bool stopping, server_down;
@@ -191,8 +191,8 @@ otd_cq_list_remove(struct otd_cq_list *elem)
     elem->prev = elem->next = NULL;
 }
 
-/* server-mail.c.  A window that was full opens again when it is this empty, so that
- * a call is not switched on and off for each message. */
+/* server-mail.c.  A window that was full opens again when it is this empty, so
+ * that a call is not switched on and off for each message. */
 #define OTD_CQ_CALL_REOPEN (OTD_CQ_CALL_WINDOW / 2)
 #define OTD_CQ_TOTAL_REOPEN (OTD_CQ_TOTAL_WINDOW / 4 * 3)
 
@@ -204,8 +204,8 @@ bool otd_cq_append_message(struct otd_cq_call *, grpc_byte_buffer *);
 void otd_cq_tell(struct otd_cq_call *, unsigned int flags);
 void otd_cq_post_mail(struct otd_cq_call *);
 /* Posts what all calls have gathered, or only what is urgent.  Called when no
- * completion is at hand, so that the main thread is woken for a handful of messages
- * or calls and not for each.  Returns true if something is left. */
+ * completion is at hand, so that the main thread is woken for a handful of
+ * messages or calls and not for each.  Returns true if something is left. */
 bool otd_cq_flush_mail(struct otd_cq *, bool all);
 size_t otd_cq_unposted(const struct otd_cq_call *);
 void otd_cq_call_unref(struct otd_cq_call *);

@@ -19,10 +19,10 @@
 
 /* Certificates, and who may call.
  *
- * gRPC asks for the certificates at each handshake, which is when we look whether
- * the files have changed.  Key and certificate are rarely replaced in the same
- * instant: a pair that does not fit is not used, the one before stays in use,
- * and the next handshake looks again. */
+ * gRPC asks for the certificates at each handshake, which is when we look
+ * whether the files have changed.  Key and certificate are rarely replaced in
+ * the same instant: a pair that does not fit is not used, the one before stays
+ * in use, and the next handshake looks again. */
 
 #define PEM_MAX (1u << 20)      /* Bytes of one file. */
 

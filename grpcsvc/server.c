@@ -17,8 +17,8 @@
 
 VLOG_DEFINE_THIS_MODULE(grpc_server);
 
-/* The main thread's half: configuration, the log, and the mail of the gRPC thread
- * spelt out as events. */
+/* The main thread's half: configuration, the log, and the mail of the gRPC
+ * thread spelt out as events. */
 
 struct otd_server {
     struct otd_transport up;
@@ -188,18 +188,32 @@ static const struct otd_transport_class server_class = {
 
 /* ---- Life. */
 
+/* Each client is a file, and gRPC 1.51 stops accepting for good on an address
+ * whose accept() finds no file left: so there must always be one left. */
 static void
 raise_file_limit(void)
 {
-    struct rlimit limit;
+    const rlim_t enough = 65536;
+    struct rlimit limit, more;
 
-    if (!getrlimit(RLIMIT_NOFILE, &limit)
-        && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit)) {
-            VLOG_WARN("cannot raise the limit of open files: %s",
-                      ovs_strerror(errno));
+    if (getrlimit(RLIMIT_NOFILE, &limit)) {
+        return;
+    }
+    if (limit.rlim_max < enough) {
+        more.rlim_cur = more.rlim_max = enough;
+        if (!setrlimit(RLIMIT_NOFILE, &more)) {
+            return;
         }
+        VLOG_WARN("at most %llu files may be open, clients and all; when they "
+                  "are used up no client can connect until a restart: raise "
+                  "the limit (LimitNOFILE) to %llu",
+                  (unsigned long long int) limit.rlim_max,
+                  (unsigned long long int) enough);
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit)) {
+        VLOG_WARN("cannot raise the limit of open files: %s",
+                  ovs_strerror(errno));
     }
 }
 

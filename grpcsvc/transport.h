@@ -14,16 +14,21 @@
  *   OTD_EV_CALL  (OTD_EV_MESSAGES)*  [OTD_EV_HALF_CLOSE | OTD_EV_CANCELLED]
  *
  * A unary or server-streaming call's single request arrives as one
- * OTD_EV_MESSAGES followed by OTD_EV_HALF_CLOSE.  OTD_EV_CANCELLED may come at any
- * time until otd_call_finish() (client gone, deadline, connection lost); the
- * owner then still calls otd_call_finish(), exactly once for every call, after
- * which the handle is gone and no event for it is delivered.
+ * OTD_EV_MESSAGES followed by OTD_EV_HALF_CLOSE.  OTD_EV_CANCELLED may come at
+ * any time until finish() (client gone, deadline, connection lost, a message
+ * that is too long), at once if the client is still sending and within 0.2 s
+ * if it is not; the owner then still calls finish().  That is called exactly
+ * once for every call; after it the handle is gone and no event for it is
+ * delivered.
  *
- * Flow control: the transport reads ahead at most a window (256 KiB a call) that
- * the service gives back with otd_call_consumed(); beyond it the client is held by
- * HTTP/2 flow control.  For sends, otd_call_send_pending() tells what the peer
- * has not taken; the service sends no more above its own limit and goes on at
- * OTD_EV_WRITABLE. */
+ * Flow control: the transport reads ahead at most a window (256 KiB a call, 64
+ * MiB all together, and the message that goes beyond) that the service gives
+ * back with consumed(); until then the client is held by HTTP/2 flow control.
+ * For sends, send_pending() tells what the peer has not taken; the service
+ * sends no more above its own limit and goes on at OTD_EV_WRITABLE.
+ *
+ * What the service says with consumed(), send() and finish() gets to the other
+ * thread not later than the next wait(), with one wake-up for all of it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +52,7 @@ enum otd_method {
     OTD_N_METHODS
 };
 struct otd_method_info {
-    const char *path;           /* "/tunneloffload.v2.IpTunnelService/CreateIpTunnel" */
+    const char *path;           /* "/package.Service/Method" */
     bool client_streams, server_streams;
 };
 extern const struct otd_method_info otd_methods[OTD_N_METHODS];
@@ -98,10 +103,12 @@ struct otd_transport_class {
     void *(*get_data)(const struct otd_call *);
     /* 'n_bytes' of request data have been used up: the window reopens. */
     void (*consumed)(struct otd_call *, size_t n_bytes);
-    /* Queues one response message (takes it). */
+    /* Queues one response message (takes it; freed on another thread, so it
+     * must own its memory: ofpbuf_new(), not ofpbuf_use_stub()). */
     void (*send)(struct otd_call *, struct ofpbuf *message);
     size_t (*send_pending)(const struct otd_call *);    /* Bytes. */
-    /* Ends the call after everything queued is sent. 'text' may be NULL; copied. */
+    /* Ends the call after everything queued is sent. 'text' may be NULL;
+     * copied. */
     void (*finish)(struct otd_call *, enum otd_status, const char *text);
 };
 struct otd_transport {
