@@ -89,8 +89,8 @@ tls_credentials(const struct otd_channel_config *config,
         error = read_pem(config->private_key, &key);
     }
     if (!error && !cert != !key) {
-        error = otd_channel_format("a certificate and its private key must be given "
-                       "together");
+        error = otd_channel_format("a certificate and its private key must be "
+                                   "given together");
     }
     if (!error) {
         pair.cert_chain = cert;
@@ -107,8 +107,8 @@ tls_credentials(const struct otd_channel_config *config,
     return error;
 }
 
-/* gRPC's own words for a unix socket that cannot be reached name neither cause nor
- * remedy, so try that first. */
+/* gRPC's own words for a unix socket that cannot be reached name neither cause
+ * nor remedy, so try that first. */
 static char *
 probe_unix(const char *path)
 {
@@ -228,8 +228,8 @@ channel_connect(struct otd_channel *channel,
         target += 4;
         error = tls_credentials(config, &creds);
     } else {
-        error = otd_channel_format("not an address; it is unix:PATH, tls:HOST:PORT or "
-                       "insecure:HOST:PORT");
+        error = otd_channel_format("not an address; it is unix:PATH, "
+                                   "tls:HOST:PORT or insecure:HOST:PORT");
     }
     if (!error) {
         channel->channel = create_channel(target, creds, config->server_name);
@@ -252,8 +252,8 @@ otd_channel_open(const struct otd_channel_config *config, int timeout_ms,
     channel->queue = grpc_completion_queue_create_for_next(NULL);
     error = channel_connect(channel, config, timeout_ms);
     if (error) {
-        char *sentence = otd_channel_format("%s: cannot connect: %s", config->target,
-                                error);
+        char *sentence = otd_channel_format("%s: cannot connect: %s",
+                                            config->target, error);
 
         free(error);
         otd_channel_close(channel);

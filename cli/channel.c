@@ -34,9 +34,9 @@ struct call {
     struct call *next_spare;
 };
 
-/* gRPC gathers messages that carry a buffer hint, but sends them on only with the
- * next one that does not.  Nobody can tell which message will be the last, so
- * one is always held back. */
+/* gRPC gathers messages that carry a buffer hint, but sends them on only with
+ * the next one that does not.  Nobody can tell which message will be the last,
+ * so one is always held back. */
 struct otd_stream {
     struct call call;
     bool started;               /* Initial metadata has been sent. */
@@ -224,7 +224,8 @@ call_init(struct call *call, struct otd_channel *channel, const char *method,
     call->call = grpc_channel_create_call(channel->channel, NULL,
                                           GRPC_PROPAGATE_DEFAULTS,
                                           channel->queue, path, NULL,
-                                          otd_channel_deadline(timeout_ms), NULL);
+                                          otd_channel_deadline(timeout_ms),
+                                          NULL);
     grpc_slice_unref(path);
     call->send.done = on_send;
     call->send_ok = true;

@@ -28,7 +28,8 @@ struct otd_channel_config {
      * certificate (else the system's), our own certificate with its key. */
     const char *ca_cert, *certificate, *private_key;
 
-    /* Name expected in the server's certificate, if it is not HOST; or NULL. */
+    /* Name expected in the server's certificate, if it is not HOST; or
+     * NULL. */
     const char *server_name;
 };
 
@@ -38,8 +39,7 @@ struct otd_rpc_status {
     char *text;                 /* Owned. */
 };
 void otd_rpc_status_destroy(struct otd_rpc_status *);
-/* "UNAVAILABLE", ...; for a code that gRPC does not define "code N" is not made up:
- * it is "UNKNOWN". */
+/* gRPC's name of a code, as in "UNAVAILABLE"; "UNKNOWN" if it has none. */
 const char *otd_rpc_code_to_string(int code);
 
 struct otd_bytes {
@@ -47,16 +47,17 @@ struct otd_bytes {
     size_t n;
 };
 
-/* Connects and waits until the channel is ready, at most 'timeout_ms'.  Returns NULL
- * on success, or an owned sentence: which address, why, and a remedy. */
+/* Connects and waits until the channel is ready, at most 'timeout_ms'.
+ * Returns NULL on success, or an owned sentence: which address, why, and a
+ * remedy. */
 char *otd_channel_open(const struct otd_channel_config *, int timeout_ms,
                        struct otd_channel **);
 /* No call may be in flight. */
 void otd_channel_close(struct otd_channel *);
 
-/* ---- Blocking.  'timeout_ms' is the call's deadline, 0 for none.  '*reply' and
- * '*status' are set in any case and owned by the caller; '*reply' is empty unless
- * the status is OK. */
+/* ---- Blocking.  'timeout_ms' is the call's deadline, 0 for none.  '*reply'
+ * and '*status' are set in any case and owned by the caller; '*reply' is empty
+ * unless the status is OK. */
 
 void otd_channel_unary(struct otd_channel *, const char *method,
                        const void *request, size_t n, int timeout_ms,
@@ -70,9 +71,9 @@ void otd_channel_read(struct otd_channel *, const char *method,
                       void *aux, struct otd_rpc_status *);
 
 /* Client stream.  Messages gather in a buffer and go out in large writes;
- * otd_stream_flush() sends them on, as does the end.  After a false, which means
- * that the call has ended, the caller goes straight to otd_stream_finish() for
- * the reason. */
+ * otd_stream_flush() sends them on, as does the end.  After a false, which
+ * means that the call has ended, the caller goes straight to
+ * otd_stream_finish() for the reason. */
 struct otd_stream *otd_stream_open(struct otd_channel *, const char *method,
                                    int timeout_ms);
 bool otd_stream_write(struct otd_stream *, const void *data, size_t n);
@@ -87,15 +88,16 @@ void otd_stream_cancel(struct otd_stream *);
 
 /* Sends one request message and the end of the stream, expects one response
  * message: a unary call, or a client stream of one message.  'done' is called
- * from otd_channel_run(), borrows its arguments and may start further calls. */
+ * from otd_channel_run(), borrows its arguments and may start further
+ * calls. */
 void otd_channel_start(struct otd_channel *, const char *method,
                        const void *request, size_t n, int timeout_ms,
                        void (*done)(const struct otd_bytes *reply,
                                     const struct otd_rpc_status *, void *aux),
                        void *aux);
 
-/* Handles completions until no call is in flight or 'timeout_ms' (-1: none) has
- * passed.  Returns the number of calls in flight. */
+/* Handles completions until no call is in flight or 'timeout_ms' (-1: none)
+ * has passed.  Returns the number of calls in flight. */
 size_t otd_channel_run(struct otd_channel *, int timeout_ms);
 
 #endif /* cli/channel.h */

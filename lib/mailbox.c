@@ -13,8 +13,8 @@
 #include "util.h"
 
 /* Producers push onto a stack; the consumer takes the whole stack with one
- * exchange and turns it round.  As nobody ever pops a single element, the usual
- * ABA problem of such stacks does not exist. */
+ * exchange and turns it round.  As nobody ever pops a single element, the
+ * usual ABA problem of such stacks does not exist. */
 
 struct otd_mailbox {
     struct otd_mailq q;
@@ -104,9 +104,9 @@ otd_mailbox_post(struct otd_mailbox *mb, struct otd_mail *mail)
     }
 }
 
-/* Each time that a producer cleared 'armed' it writes exactly one signal, maybe
- * a moment after the consumer saw the flag gone; what is owed is collected
- * sooner or later, so that the eventfd never stays readable. */
+/* Each time that a producer cleared 'armed' it writes exactly one signal,
+ * maybe a moment after the consumer saw the flag gone; what is owed is
+ * collected sooner or later, so that the eventfd never stays readable. */
 static void
 otd_mailbox_collect_signals(struct otd_mailbox *mb)
 {

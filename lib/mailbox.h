@@ -5,7 +5,7 @@
 /* The queues between threads.  Two shapes of the same list:
  *
  *   - otd_mailbox: many producers, one consumer that lives in a poll_loop (the
- *     main thread).  Everything that the gRPC thread tells the main thread goes
+ *     main thread).  All that the gRPC thread tells the main thread goes
  *     through one of these, and nothing else is shared.
  *
  *   - otd_mailq: the bare list without a way to wake anybody, for a consumer
@@ -23,7 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-struct otd_mail {               /* Embed as a member; CONTAINER_OF() it back. */
+struct otd_mail {               /* Embed; CONTAINER_OF() it back. */
     struct otd_mail *next;
 };
 

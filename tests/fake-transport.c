@@ -13,8 +13,8 @@
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
 
-/* Clients' threads allocate with malloc() only: xmalloc() would register them with
- * Open vSwitch's coverage counters. */
+/* Clients' threads allocate with malloc() only: xmalloc() would register them
+ * with Open vSwitch's coverage counters. */
 
 struct fake_transport {
     struct otd_transport up;

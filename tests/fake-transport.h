@@ -5,9 +5,9 @@
 /* A transport without gRPC: struct otd_transport_class in plain C, for tests
  * and fuzzers of the service.
  *
- * The service's side is one thread with a poll_loop, as with the real one.  The
- * clients' side (everything named fake_call_) may run on any number of other
- * threads, one for each call, so that a thread sanitizer sees all of the
+ * The service's side is one thread with a poll_loop, as with the real one.
+ * The clients' side (everything named fake_call_) may run on any number of
+ * other threads, one for each call, so that a thread sanitizer sees all of the
  * service; or on the same thread, for a fuzzer: then nothing here blocks but
  * fake_call_wait(). */
 
@@ -46,8 +46,8 @@ void fake_call_cancel(struct fake_call *);
  * looks at before it sends more.  Nothing enforces it. */
 size_t fake_call_unconsumed(struct fake_call *);
 
-/* A client that stops reading: what the service sends is pending until it reads
- * again.  At first it reads. */
+/* A client that stops reading: what the service sends is pending until it
+ * reads again.  At first it reads. */
 void fake_call_set_reading(struct fake_call *, bool);
 
 /* Is the call finished?  Waits up to 'timeout_ms'. */
@@ -56,8 +56,8 @@ bool fake_call_wait(struct fake_call *, int timeout_ms);
 enum otd_status fake_call_status(struct fake_call *);
 const char *fake_call_text(struct fake_call *);
 
-/* The next response message (owned by the caller, free()) or NULL if there is none
- * yet. */
+/* The next response message (owned by the caller, free()) or NULL if there is
+ * none yet. */
 void *fake_call_take_reply(struct fake_call *, size_t *size);
 
 #endif /* tests/fake-transport.h */

@@ -22,12 +22,12 @@
 #include "socket-util.h"
 #include "util.h"
 
-/* The real transport with a service that knows no protobuf, so that tests can drive
- * each corner of it:
+/* The real transport with a service that knows no protobuf, so that tests can
+ * drive each corner of it:
  *
  *   Capabilities            answers with the request
- *   CreateIpTunnel          answers "messages=N bytes=N sum=N"; a first message
- *                           "hold" stops giving back the window
+ *   CreateIpTunnel          answers "messages=N bytes=N sum=N"; a message
+ *                           "hold" in front stops giving back the window
  *   GetIpTunnel             a command, see run_command()
  *   GetIpTunnelStats        never answers
  *   GetAllIpTunnels         request "N SIZE": N messages of SIZE bytes
@@ -119,6 +119,10 @@ run_command(struct call *c, const char *command)
     } else if (!strcmp(command, "release")) {
         release_holds();
         send_text(c, "released");
+        finish(c, OTD_STATUS_OK, NULL);
+    } else if (!strncmp(command, "block ", 6)) {
+        usleep(atoi(command + 6) * 1000);       /* A busy main thread. */
+        send_text(c, "blocked");
         finish(c, OTD_STATUS_OK, NULL);
     } else if (!strcmp(command, "not-found")) {
         finish(c, OTD_STATUS_NOT_FOUND, "tunnel 7: no such tunnel");

@@ -185,6 +185,17 @@ class Feeder:
             self.cond.notify()
 
 
+def stalled(feeder):
+    """A condition: has nothing more been taken from 'feeder' for a while?"""
+    last = [-1, time.monotonic()]
+
+    def condition():
+        if feeder.n_taken != last[0]:
+            last[:] = [feeder.n_taken, time.monotonic()]
+        return time.monotonic() - last[1] > 0.5
+    return condition
+
+
 # ---- Calls.
 
 @test
@@ -445,13 +456,7 @@ def window_holds_the_client_not_the_memory():
     with Echo() as s, s.channel() as c:
         feeder = Feeder(c)
         feeder.put(b"hold", *[b"x" * 1000 for _ in range(20000)])
-        last = [-1, time.monotonic()]
-
-        def stalled():
-            if feeder.n_taken != last[0]:
-                last[:] = [feeder.n_taken, time.monotonic()]
-            return time.monotonic() - last[1] > 0.5
-        wait_until("the client stalls", stalled)
+        wait_until("the client stalls", stalled(feeder))
         # Our window, HTTP/2's, and the buffers on the client's side.
         if feeder.n_taken > 1500:
             raise AssertionError("%d of 20001 sent" % feeder.n_taken)
@@ -467,13 +472,18 @@ def window_holds_the_client_not_the_memory():
 
 
 @test
-def window_counts_tiny_messages():
+def window_counts_what_messages_cost_not_only_their_bytes():
     with Echo() as s, s.channel() as c:
-        feeder = Feeder(c)
-        feeder.put(b"hold", *[b"" for _ in range(100000)])
-        feeder.end()
-        eq(feeder.future.result().decode(),
-           "messages=100001 bytes=4 sum=%d" % (ord("h") + ord("d")))
+        eq(load("unix:" + s.path, "stream", "1000", "0")[0], 0)
+        before = s.peak()
+        blocked = c.unary_unary(TUNNELS + "GetIpTunnel").future(b"block 3000")
+        status, out = load("unix:" + s.path, "stream", "3000000", "0")
+        eq((status, out.partition("; ")[2]),
+           (0, "OK  messages=3000000 bytes=0 sum=0"))
+        eq(blocked.result(), b"blocked")
+        if s.peak() - before > 1500:
+            raise AssertionError("%d KiB before, %d at most"
+                                 % (before, s.peak()))
 
 
 @test
@@ -1026,6 +1036,92 @@ def tls_files_that_cannot_be_used(pki):
     line = refusal(*args(key="locked.key"), listen=listen)
     eq(line.startswith("--private-key %s: not an unencrypted PEM private key: "
                        % pki.path("locked.key")), True)
+
+
+# ---- Our own client.
+
+def load(*args):
+    proc = subprocess.run((os.path.dirname(ECHO) + "/transport-load",) + args,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=60)
+    return proc.returncode, proc.stdout.strip()
+
+
+@test
+def client_library_calls():
+    with Echo() as s:
+        target = "unix:" + s.path
+        status, out = load(target, "stream", "100000", "60")
+        eq((status, out.partition("; ")[2]),
+           (0, "OK  messages=100000 bytes=6000000 sum=0"))
+        print("# " + out)
+        status, out = load(target, "calls", "5000", "64", "60")
+        eq((status, out.endswith(", 0 failed")), (0, True))
+        print("# " + out)
+        # Messages of any size, one that is refused and how the end is told.
+        for size in ("0", "70000", "4194304"):
+            eq(load(target, "stream", "5", size)[1].partition("; ")[2],
+               "OK  messages=5 bytes=%d sum=0" % (5 * int(size)))
+        eq(load(target, "stream", "50", "4194305")[1].partition("; ")[2],
+           "RESOURCE_EXHAUSTED Received message larger than max (4194305 vs. "
+           "4194304)")
+        eq(load(target, "read", "500 10000", "0"),
+           (0, "500 messages, 5000000 bytes; OK"))
+        status, out = load(target, "read", "500 1000000", "3")
+        eq((status, out[:34]), (1, "3 messages, 3000000 bytes; CANCELL"))
+        eq(load(target, "unary", TUNNELS + "Capabilities", "hello", "0"),
+           (0, "hello; OK"))
+        eq(load(target, "unary", TUNNELS + "GetIpTunnel", "not-found", "0"),
+           (1, "; NOT_FOUND tunnel 7: no such tunnel"))
+        eq(load(target, "unary", TUNNELS + "GetIpTunnelStats", "x", "200"),
+           (1, "; DEADLINE_EXCEEDED Deadline Exceeded"))
+        with s.channel() as c:
+            wait_until("end", lambda: s.stats(c)["open"] == 1)
+
+
+@with_pki
+def client_library_connects(pki):
+    def tls(port, client, ca="ca", host="localhost", name=None):
+        args = ["--ca-cert", pki.path(ca + ".pem")]
+        if client:
+            args += ["--certificate", pki.path(client + ".pem"),
+                     "--private-key", pki.path(client + ".key")]
+        if name:
+            args += ["--server-name", name]
+        return load(*args, "tls:%s:%d" % (host, port), "unary",
+                    TUNNELS + "Capabilities", "hi", "5000")
+    with Echo(*pki.server_args(), listen="tls:127.0.0.1:0") as s:
+        eq(tls(s.port(), "alice"), (0, "hi; OK"))
+        eq(tls(s.port(), "alice", host="127.0.0.1"), (0, "hi; OK"))
+        eq(tls(s.port(), "alice", name="localhost"), (0, "hi; OK"))
+        for client, ca, name in (("alice", "other-ca", None),
+                                 ("alice", "ca", "wrong.example")):
+            status, out = tls(s.port(), client, ca, name=name)
+            eq((status, out[:len("tls:localhost:%d: cannot connect: "
+                                 % s.port())]),
+               (1, "tls:localhost:%d: cannot connect: " % s.port()))
+        eq(load("--certificate", pki.path("alice.pem"), "tls:localhost:1"),
+           (1, "tls:localhost:1: cannot connect: a certificate and its "
+            "private key must be given together"))
+        eq(load("--ca-cert", pki.path("none"), "tls:localhost:1"),
+           (1, "tls:localhost:1: cannot connect: %s: No such file or "
+            "directory" % pki.path("none")))
+    gone = "unix:" + pki.path("gone")
+    eq(load(gone), (1, gone + ": cannot connect: No such file or directory; "
+                    "is ovs-tunneld running?"))
+    eq(load("tcp:1"), (1, "tcp:1: cannot connect: not an address; it is "
+                       "unix:PATH, tls:HOST:PORT or insecure:HOST:PORT"))
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = "insecure:127.0.0.1:%d" % sock.getsockname()[1]
+        status, out = load(address)
+        eq((status, out.startswith(address + ": cannot connect: "),
+            "Connection refused" in out), (1, True, True))
+        # Somebody who never answers.
+        sock.listen()
+        status, out = load(address)
+        eq((status, out.startswith(address + ": cannot connect: ")),
+           (1, True))
 
 
 def main():

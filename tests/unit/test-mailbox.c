@@ -107,7 +107,8 @@ START_TEST(test_wait)
     ck_assert_ptr_eq(take(mb), &a);
     ck_assert(!sleep_for_mail(mb, 20));
 
-    /* Posted between the wait and the sleep: the case that must not be lost. */
+    /* Posted between the wait and the sleep: the case that must not be
+     * lost. */
     otd_mailbox_wait(mb);
     otd_mailbox_post(mb, &a.mail);
     otd_mailbox_post(mb, &b.mail);
