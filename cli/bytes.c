@@ -109,38 +109,43 @@ base64_decode(const char *text, uint8_t *out)
 /* Each of these returns the number of bytes written to 'out', which has room
  * for as many bytes as the text has characters, or -1. */
 
+/* 'want' bytes, or twice as many: the API takes them as hexadecimal digits, too.
+ * By length no text can be read in two ways. */
+static ssize_t
+raw_from_text(const char *text, uint8_t *out, size_t want)
+{
+    bool prefixed = !strncmp(text, "0x", 2);
+    ssize_t n = hex_decode(text + 2 * prefixed, out);
+
+    if (n == want || (prefixed && n == 2 * want)) {
+        return n;
+    }
+    n = base64_decode(text, out);
+    return n == want || n == 2 * want ? n : -1;
+}
+
 static ssize_t
 mac_from_text(const char *text, uint8_t *out)
 {
     struct eth_addr mac;
-    ssize_t n;
 
     if (eth_addr_from_string(text, &mac)) {
         memcpy(out, &mac, sizeof mac);
         return sizeof mac;
     }
-    n = hex_decode(text, out);
-    if (n != 6) {
-        n = base64_decode(text, out);
-    }
-    return n == 6 || n == 12 ? n : -1;
+    return raw_from_text(text, out, 6);
 }
 
 static ssize_t
 ip6_from_text(const char *text, uint8_t *out)
 {
     struct in6_addr ip6;
-    ssize_t n;
 
     if (inet_pton(AF_INET6, text, &ip6) == 1) {
         memcpy(out, &ip6, sizeof ip6);
         return sizeof ip6;
     }
-    n = hex_decode(text, out);
-    if (n != 16) {
-        n = base64_decode(text, out);
-    }
-    return n == 16 || n == 32 ? n : -1;
+    return raw_from_text(text, out, 16);
 }
 
 /* A key of 16 or 32 bytes, alone or with a salt of 3 or 4. */

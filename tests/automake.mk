@@ -1,4 +1,26 @@
 
+# What every shell test sources.
+EXTRA_DIST += tests/sandbox-lib.sh tests/tap.sh
+
+# The compiler's golden test.
+check_PROGRAMS += tests/golden/compile
+tests_golden_compile_SOURCES = tests/golden/compile.c
+tests_golden_compile_LDADD = \
+	flows/libotdflows.a \
+	tunnel/libotdtunnel.a \
+	lib/libotdlib.a \
+	$(OVS_LIBS)
+EXTRA_DIST += tests/golden/compile.txt
+dist_check_SCRIPTS += tests/golden/run.sh
+TESTS += tests/golden/run.sh
+
+# The sandbox itself, and the engine in it.
+dist_check_SCRIPTS += tests/sandbox-engine.sh tests/sandbox-selftest.sh
+TESTS += tests/sandbox-engine.sh tests/sandbox-selftest.sh
+
+# Tests with packets, in the lab (lab/README.md): "./run check" runs them.
+EXTRA_DIST += tests/lab
+
 # The model and the codec, alone.
 CODEC_TESTS = \
 	tests/unit/test-codec \
@@ -174,3 +196,18 @@ TEST_CLIENT = \
 EXTRA_DIST += $(TEST_CLIENT)
 dist_check_SCRIPTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
 TESTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
+
+# The fuzz target for files of requests; configured like fuzz-request.
+EXTRA_PROGRAMS += tests/fuzz/fuzz-json
+EXTRA_DIST += tests/fuzz/seed.json
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz-json.c
+tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_json_LDADD = \
+	cli/libotdcli.a proto/libotdproto.a flows/libotdflows.a \
+	lib/libotdlib.a $(PROTOBUF_C_LIBS) $(OVS_LIBS)
+fuzz-json-run: tests/fuzz/fuzz-json
+	$(AM_V_at)$(MKDIR_P) tests/fuzz/corpus-json && \
+	cp $(srcdir)/tests/fuzz/seed.json tests/fuzz/corpus-json/ && \
+	tests/fuzz/fuzz-json -max_len=2048 -timeout=10 \
+	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-json
+.PHONY: fuzz-json-run

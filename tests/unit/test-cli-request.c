@@ -319,6 +319,10 @@ START_TEST(test_json_values)
     check_json("{\"match_criteria\": {\"mac_match\": {\"source_mac\":"
                " \"NDE0MjQzNDQ0NTQ2\"}}}",
                "2:1 3:{2:{2:\"414243444546\"}}");
+    /* The same as show prints 12 bytes that are no digits. */
+    check_json("{\"match_criteria\": {\"mac_match\": {\"source_mac\":"
+               " \"0x4142434445464748494a4b4c\"}}}",
+               "2:1 3:{2:{2:\"ABCDEFGHIJKL\"}}");
     check_json("{\"geneve\": {\"geneve_encap\": {\"outer_ipv6_pair\":"
                " {\"source_ip\": \"QUJDREVGR0hJSktMTU5PUA==\","
                " \"destination_ip\": \"4142434445464748494a4b4c4d4e4f50\"},"
