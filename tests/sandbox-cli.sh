@@ -34,7 +34,24 @@ ovs-tunnelctl: unix:$SANDBOX/tunneld.sock: cannot connect: No such file or direc
 = 1
 END
 
-check "the daemon starts" start_tunneld
+# Key and certificate of SUBJECT, signed by the test's own authority.
+make_certificate() {
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+        -keyout "$SANDBOX/$1.key" -out "$SANDBOX/$1.csr" -subj "/CN=$1" &&
+    openssl x509 -req -in "$SANDBOX/$1.csr" -CA "$SANDBOX/ca.pem" \
+        -CAkey "$SANDBOX/ca.key" -CAcreateserial -days 2 -out "$SANDBOX/$1.pem" \
+        -extfile <(echo "subjectAltName=DNS:$1")
+}
+make_certificates() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+        -keyout "$SANDBOX/ca.key" -out "$SANDBOX/ca.pem" -days 2 \
+        -subj "/CN=sandbox authority" &&
+    make_certificate server && make_certificate client
+}
+check "certificates" make_certificates
+check "the daemon starts" start_tunneld --listen=tls:127.0.0.1:0 \
+    --private-key="$SANDBOX/server.key" --certificate="$SANDBOX/server.pem" \
+    --ca-cert="$SANDBOX/ca.pem" --allowed-subjects=client
 check "and serves" wait_until 20 serving
 [ "$TAP_FAILED" -eq 0 ] || finish
 fixed_flows=$(dump_flows)
@@ -42,6 +59,20 @@ fixed_flows=$(dump_flows)
 # The default target is the daemon's own.
 assert_eq "the default target" "$(OTD_RUNDIR=$SANDBOX tunnelctl -f json list; echo "= $?")" "[]
 = 0"
+
+# Over TLS: the certificate says "server", which is not the host's name.
+tls=$(tunneld_appctl tunneld/status | sed -n 's/^listening: .*tls:\([^ ]*\).*/\1/p')
+over_tls() {
+    tunnelctl --target="tls:$tls" -C "$SANDBOX/ca.pem" --timeout=10 -f json "$@" 2>&1
+    echo "= $?"
+}
+assert_eq "TLS" "$(over_tls -p "$SANDBOX/client.key" -c "$SANDBOX/client.pem" \
+    --server-name=server list)" "[]
+= 0"
+assert_eq "TLS with another name in the certificate" \
+    "$(over_tls -p "$SANDBOX/client.key" -c "$SANDBOX/client.pem" list | tail -1)" "= 1"
+assert_eq "TLS without a certificate of our own" \
+    "$(over_tls --server-name=server list | tail -1)" "= 1"
 
 # ---- An empty table.
 expect "capabilities" capabilities << 'END'
