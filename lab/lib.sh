@@ -150,7 +150,9 @@ EOF
 
 hypervisor_first_start() {
     local n=$1
-    hv "$n" cp "$LAB_WORK/conf.db" /etc/openvswitch/conf.db
+    # shellcheck disable=SC2016  # meant for the inner shell
+    hv "$n" sh -c 'cp "$1" /etc/openvswitch/conf.db
+        chmod 0700 /var/lib/ovs-tunneld; chmod 0750 /run/ovs-tunneld' - "$LAB_WORK/conf.db"
     vm_link "$n" "$n" &&
     start_ovsdb "$n" &&
     hv "$n" ovs-vsctl --no-wait init \
@@ -209,7 +211,7 @@ daemon_pidfile() {
     case $1 in
     ovsdb) echo /run/openvswitch/ovsdb-server.pid ;;
     vswitchd) echo /run/openvswitch/ovs-vswitchd.pid ;;
-    tunneld) echo /run/ovs-tunneld/ovs-tunneld.pid ;;
+    tunneld) echo /run/openvswitch/ovs-tunneld.pid ;;
     *) echo "no such daemon: $1" >&2; return 1 ;;
     esac
 }
@@ -253,15 +255,18 @@ start_vswitchd() {
         "$@" unix:/run/openvswitch/db.sock
 }
 
+# The usual places, so that ovs-tunnelctl and "ovs-appctl -t ovs-tunneld" find it;
+# and fixed names for programs that stay while it restarts.
 start_tunneld() {
     local n=$1
     shift
-    hv "$n" "$OTD_BUILDDIR/ovs-tunneld" -vconsole:off --pidfile="$(daemon_pidfile tunneld)" \
-        --log-file="$(daemon_logfile tunneld)" \
-        --unixctl=/run/ovs-tunneld/ovs-tunneld.ctl --detach --no-chdir \
-        --db=unix:/run/openvswitch/db.sock \
-        --store=/var/lib/ovs-tunneld \
-        --listen=unix:/run/ovs-tunneld/ovs-tunneld.sock "$@"
+    hv "$n" "$OTD_BUILDDIR/ovs-tunneld" -vconsole:off --pidfile \
+        --log-file="$(daemon_logfile tunneld)" --detach --no-chdir \
+        --listen=unix:/run/ovs-tunneld/tunneld.sock \
+        --listen=unix:/run/ovs-tunneld/ovs-tunneld.sock "$@" &&
+    # shellcheck disable=SC2016  # meant for the inner shell
+    hv "$n" sh -c 'ln -sf "/run/openvswitch/ovs-tunneld.$(cat "$1").ctl" \
+        /run/ovs-tunneld/ovs-tunneld.ctl' - "$(daemon_pidfile tunneld)"
 }
 
 stop_ovsdb() { daemon_signal "$1" ovsdb TERM; }

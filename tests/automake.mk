@@ -80,6 +80,9 @@ fuzz-request-run: tests/fuzz/fuzz-request tests/fuzz/make-corpus
 	tests/fuzz/fuzz-request -max_len=2048 -timeout=10 \
 	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-request
 .PHONY: fuzz-request-run
+print-fuzz:
+	@echo $(patsubst tests/fuzz/%$(EXEEXT),%,$(filter tests/fuzz/fuzz-%,$(EXTRA_PROGRAMS)))
+.PHONY: print-fuzz
 CLEANFILES += $(EXTRA_PROGRAMS)
 
 # The transport: the mailbox alone, then all of it with an independent client.
