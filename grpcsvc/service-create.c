@@ -85,9 +85,9 @@ create_may_grant(const struct svc_call *c, bool first)
     /* Something was worked off: it is being applied, and its client only needs
      * to stay ahead of the engine. */
     if (c->create.backlog < c->create.appended) {
-        return c->create.backlog < OTD_SERVICE_APPLY_MAX;
+        return c->create.backlog < c->service->apply_max;
     }
-    return first || c->service->spooled < OTD_SERVICE_SPOOL_MAX;
+    return first || c->service->spooled < c->service->spool_max;
 }
 
 /* Looks at every stream and gives back what window it may, or, if not 'grant',

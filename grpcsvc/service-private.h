@@ -35,6 +35,8 @@ struct otd_service {
     struct ovs_list listed;     /* Reflection. */
 
     size_t spooled;             /* Sum of the streams' 'backlog'. */
+    size_t apply_max;           /* OTD_SERVICE_APPLY_MAX; tests have less. */
+    size_t spool_max;           /* OTD_SERVICE_SPOOL_MAX; likewise. */
     bool serving;               /* What the watchers were told. */
 
     uint64_t n_finished[OTD_N_METHODS];         /* Calls that ended, by method. */

@@ -37,6 +37,8 @@ otd_service_create(struct otd_engine *engine)
     struct otd_service *s = xzalloc(sizeof *s);
 
     s->engine = engine;
+    s->apply_max = OTD_SERVICE_APPLY_MAX;
+    s->spool_max = OTD_SERVICE_SPOOL_MAX;
     ovs_list_init(&s->calls);
     ovs_list_init(&s->streams);
     ovs_list_init(&s->pagers);
