@@ -39,7 +39,7 @@ VLOG_DEFINE_THIS_MODULE(ovs_tunneld);
 
 /* `exit --cleanup` gives up after this long without the switch or the database:
  * what is left is then removed by the next start and cleanup. */
-#define CLEANUP_TIMEOUT_MS 30000
+#define CLEANUP_TIMEOUT_MS 10000
 
 struct otd_daemon {
     struct otd_options options;

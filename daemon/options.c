@@ -17,7 +17,6 @@
 #include "dirs.h"
 #include "lib/paths.h"
 #include "stream-ssl.h"
-#include "stream.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(otd_options);
@@ -69,10 +68,10 @@ usage(void)
 
     printf("%s: tunnels of gRPC clients on Open vSwitch\n"
            "usage: %s [OPTIONS] [DATABASE]\n"
-           "where DATABASE is a socket on which ovsdb-server is listening\n"
+           "where DATABASE is a socket on which ovsdb-server is listening:\n"
+           "unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT\n"
            "      (default: \"unix:%s/db.sock\").\n",
            program_name, program_name, ovs_rundir());
-    stream_usage("DATABASE", true, false, true);
     printf("\nTunnel options:\n"
            "  --db=DATABASE           the same as the argument DATABASE\n"
            "  --store=DIR             keep the tunnels in DIR\n"

@@ -98,5 +98,6 @@ OTD_STOP=stop_vswitchd OTD_START=start_vswitchd client watch generic.py watch
 
 allow_log 'grpc_server\|WARN\|.*subject \(stranger'
 allow_log 'br-int.mgmt: '
+allow_log 'files may be open, clients and all'
 expect_clean_logs
 finish

@@ -2,6 +2,9 @@
 """Streams: partial success, order, cancellation, many clients at once.  Expects an
 empty table and leaves an empty one."""
 
+import os
+import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -198,6 +201,30 @@ def idle():
         c.channel.close()
 
 
+def connections():
+    """1,000 connections that say hello and nothing more hold nobody up."""
+    target = os.environ["OTD_TARGET"]
+    if not target.startswith("unix:"):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sockets = []
+    for _ in range(1000):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(target[len("unix:"):])
+        # The HTTP/2 preface and an empty SETTINGS frame (RFC 9113, 3.4).
+        s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                  b"\0\0\0\4\0\0\0\0\0")
+        sockets.append(s)
+    # Every one of them is answered: the server's SETTINGS.
+    equal("1000 idle connections are let in",
+          {s.recv(9)[3] for s in sockets}, {4})
+    with Client() as c:
+        accepted("and hold nobody up", c.create(encap(1), delete(1)))
+    for s in sockets:
+        s.close()
+
+
 def main():
     with Client() as c, Client() as other:
         equal("the table is empty at first", c.ids(), [])
@@ -207,6 +234,7 @@ def main():
         cancelled(c, other)
     many()
     idle()
+    connections()
     with Client() as c:
         check("the table is empty again",
               wait_until(lambda: c.ids() == [], 5), c.ids())
