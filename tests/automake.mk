@@ -214,3 +214,5 @@ fuzz-json-run: tests/fuzz/fuzz-json
 	tests/fuzz/fuzz-json -max_len=2048 -timeout=10 \
 	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-json
 .PHONY: fuzz-json-run
+
+include tests/bench/automake.mk
