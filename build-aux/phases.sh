@@ -74,7 +74,7 @@ run_step() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" -gt 0 ]; then
         failures+=("$phase/$name")
-        { grep -E -A8 '^not ok|:[FE]:|ERROR: .*Sanitizer|WARNING: ThreadSanitizer|runtime error|error:|Error ' \
+        { grep -E -A8 '^not ok|:[FE]:|ERROR: .*Sanitizer|WARNING: ThreadSanitizer|runtime error|error[: ]|\((warning|error)\)|WARNING:|Error ' \
             "$log" || tail -n 12 "$log"; } | head -n 40 | sed 's/^/    | /'
     fi
     [ "$f" -eq 0 ]
@@ -97,7 +97,8 @@ run_tests() {
     done < <(tests_of "$tree")
 }
 
-make_tests() { make -s -C "$build/$1" -j"$jobs" check TESTS=; }
+# What cannot be built keeps nothing else from being tested.
+make_tests() { make -s -k -C "$build/$1" -j"$jobs" check TESTS=; }
 
 # ---- The phases.
 
@@ -170,8 +171,7 @@ phase_lint() {
 build_asan() {
     (configure_tree asan "$(build-aux/get-ovs)" CC=clang \
         CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' \
-        --with-sanitizers=address,undefined &&
-     make -s -j"$jobs" && make -s -j"$jobs" check TESTS=)
+        --with-sanitizers=address,undefined) && make_tests asan
 }
 
 # Daemons have no standard error: reports go to files, and one is a failure.
@@ -195,7 +195,7 @@ no_reports() {
 }
 
 phase_asan() {
-    step compile build_asan || return
+    step compile build_asan
     sanitizer_environment
     run_tests asan unit
     run_tests asan sandbox 'sandbox-selftest'
@@ -205,15 +205,14 @@ phase_asan() {
 
 build_tsan() {
     (configure_tree tsan "$(OTD_OVS_FLAVOUR=tsan build-aux/get-ovs)" CC=clang \
-        CFLAGS='-O1 -g' --with-sanitizers=thread &&
-     make -s -j"$jobs" && make -s -j"$jobs" check TESTS=)
+        CFLAGS='-O1 -g' --with-sanitizers=thread) && make_tests tsan
 }
 
 # Everything that has more than one thread: the mailbox, the service behind the plain
 # C transport, and the real transport (gRPC itself is not instrumented).
 phase_tsan() {
     step open-vswitch env OTD_OVS_FLAVOUR=tsan build-aux/get-ovs || return
-    step compile build_tsan || return
+    step compile build_tsan
     sanitizer_environment
     local test
     for test in tests/unit/test-mailbox tests/unit/test-service; do
@@ -248,7 +247,7 @@ fuzz_all() {
 }
 
 phase_fuzz() {
-    step compile build_asan || return
+    step compile build_asan
     suite fuzzers fuzz_all
 }
 

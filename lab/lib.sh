@@ -263,7 +263,7 @@ start_tunneld() {
     hv "$n" "$OTD_BUILDDIR/ovs-tunneld" -vconsole:off --pidfile \
         --log-file="$(daemon_logfile tunneld)" --detach --no-chdir \
         --listen=unix:/run/ovs-tunneld/tunneld.sock \
-        --listen=unix:/run/ovs-tunneld/ovs-tunneld.sock "$@" &&
+        --listen=unix:/run/ovs-tunneld/ovs-tunneld.sock "$@" || return
     # shellcheck disable=SC2016  # meant for the inner shell
     hv "$n" sh -c 'ln -sf "/run/openvswitch/ovs-tunneld.$(cat "$1").ctl" \
         /run/ovs-tunneld/ovs-tunneld.ctl' - "$(daemon_pidfile tunneld)"
