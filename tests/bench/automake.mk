@@ -1,9 +1,9 @@
 # The benchmarks: "make bench", or 'make bench BENCH_FLAGS="--tunnels 10000"' and so on.
-BENCH_PROGRAMS = \
+BENCHES = \
 	tests/bench/bench-ctl \
 	tests/bench/bench-load \
 	tests/bench/bench-raw
-EXTRA_PROGRAMS += $(BENCH_PROGRAMS)
+EXTRA_PROGRAMS += $(BENCHES)
 EXTRA_DIST += tests/bench/bench.sh
 
 tests_bench_bench_ctl_SOURCES = \
@@ -22,7 +22,7 @@ tests_bench_bench_raw_SOURCES = tests/bench/raw.c
 tests_bench_bench_raw_LDADD = $(OVS_LIBS)
 
 BENCH_FLAGS = --million
-bench: ovs-tunneld $(BENCH_PROGRAMS)
+bench: ovs-tunneld $(BENCHES)
 	$(AM_V_at)OTD_BUILDDIR='$(abs_top_builddir)' OTD_OVS='$(OVS_SRC)' \
 	    '$(srcdir)/tests/bench/bench.sh' $(BENCH_FLAGS)
 .PHONY: bench
