@@ -16,7 +16,7 @@ cli_libotdcli_a_SOURCES = \
 	cli/request.h \
 	cli/trace.c \
 	cli/trace.h
-$(cli_libotdcli_a_OBJECTS): $(PROTO_C_HEADERS)
+$(cli_libotdcli_a_OBJECTS): $(PROTO_C_H)
 
 # The gRPC client, for the load generators, too.
 noinst_LIBRARIES += cli/libotdchannel.a
@@ -39,7 +39,7 @@ ovs_tunnelctl_SOURCES = \
 	cli/stats.c \
 	cli/stats.h \
 	cli/write.c
-$(ovs_tunnelctl_OBJECTS): $(PROTO_C_HEADERS)
+$(ovs_tunnelctl_OBJECTS): $(PROTO_C_H)
 ovs_tunnelctl_LDADD = \
 	cli/libotdcli.a \
 	cli/libotdchannel.a \

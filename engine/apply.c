@@ -14,13 +14,60 @@
 
 /* ---- What is being changed. */
 
+/* Pendings go all at once, so they come from chunks, which grow from the few of a
+ * small group to what malloc() maps and gives back to the system: one by one
+ * among the tunnels, which stay, they would leave holes that nothing fits. */
+#define CHUNK_MIN 4
+#define CHUNK_MAX 1024
+
+struct otd_pending_chunk {
+    struct ovs_list node;       /* In the group's 'pending_chunks'. */
+    size_t used, size;
+    struct otd_pending pendings[];
+};
+
+static struct otd_pending *
+new_pending(struct otd_group *group)
+{
+    struct otd_pending_chunk *chunk = NULL;
+
+    if (!ovs_list_is_empty(&group->pending_chunks)) {
+        chunk = CONTAINER_OF(ovs_list_back(&group->pending_chunks),
+                             struct otd_pending_chunk, node);
+    }
+    if (!chunk || chunk->used >= chunk->size) {
+        size_t size = chunk ? MIN(chunk->size * 8, CHUNK_MAX) : CHUNK_MIN;
+
+        chunk = xmalloc(sizeof *chunk + size * sizeof *chunk->pendings);
+        chunk->used = 0;
+        chunk->size = size;
+        ovs_list_push_back(&group->pending_chunks, &chunk->node);
+    }
+
+    struct otd_pending *p = &chunk->pendings[chunk->used++];
+    memset(p, 0, sizeof *p);
+    return p;
+}
+
+static void
+forget_pendings(struct otd_group *group)
+{
+    struct otd_pending_chunk *chunk;
+
+    LIST_FOR_EACH_POP (chunk, node, &group->pending_chunks) {
+        free(chunk);
+    }
+    ovs_list_init(&group->pendings);
+    group->n_pendings = 0;
+}
+
 struct otd_pending *
 otd_group_touch(struct otd_group *group, struct otd_tunnel *t)
 {
     struct otd_pending *p = t->pending;
 
     if (!p) {
-        p = t->pending = xzalloc(sizeof *p);
+        p = t->pending = new_pending(group);
         p->tunnel = t;
         p->existed = p->exists = true;
         p->old_installed = t->installed;
@@ -122,6 +169,7 @@ new_tunnel(struct otd_engine *engine, uint64_t id)
     t->id = id;
     t->installed.key = engine->table.next_key;
     t->installed.in_port = OFPP_NONE;
+    t->saved = true;            /* No row of counters means zeros. */
     do {
         engine->table.next_key++;
         if (!engine->table.next_key) {
@@ -204,9 +252,18 @@ static void
 stage_early(struct otd_group *group, struct otd_tunnel *t,
             const struct otd_spec *spec)
 {
-    if (!t->after && !t->pending->existed
-        && otd_session_is_up(group->engine->ctl)) {
-        stage_tunnel(group, t, spec);
+    struct otd_engine *engine = group->engine;
+
+    if (!t->after && otd_session_is_up(engine->ctl)) {
+        struct otd_tunnel_facts facts;
+
+        otd_tunnel_wanted_facts(engine, t, &facts, NULL);
+        t->installed = facts;
+        otd_compile_tunnel_bytes(spec, &t->installed, &engine->bridge,
+                                 &engine->tlvs, &engine->scratch_set);
+        otd_stage_add_bytes(&group->stage, &engine->scratch_set,
+                            t->installed.key);
+        t->pending->staged = true;
     }
 }
 
@@ -588,13 +645,11 @@ otd_group_undo(struct otd_group *group)
             p->exists = false;
         }
     }
-    LIST_FOR_EACH_SAFE (p, node, &group->pendings) {
+    LIST_FOR_EACH (p, node, &group->pendings) {
         undo_one(group->engine, p);
-        ovs_list_remove(&p->node);
         free(p->old_bytes);
-        free(p);
     }
-    group->n_pendings = 0;
+    forget_pendings(group);
 }
 
 /* The changes stand: forgets how it was. */
@@ -603,15 +658,13 @@ otd_group_free_pendings(struct otd_group *group)
 {
     struct otd_pending *p;
 
-    LIST_FOR_EACH_SAFE (p, node, &group->pendings) {
-        ovs_list_remove(&p->node);
+    LIST_FOR_EACH (p, node, &group->pendings) {
         if (p->exists) {
             p->tunnel->pending = NULL;
         } else {
             otd_tunnel_free(p->tunnel);
         }
         free(p->old_bytes);
-        free(p);
     }
-    group->n_pendings = 0;
+    forget_pendings(group);
 }

@@ -26,6 +26,7 @@ otd_engine_create(struct otd_store *store, struct otd_ovsdb *ovsdb,
     otd_table_init(&engine->table);
     engine->ctl = otd_session_create("control");
     engine->reader = otd_session_create("reader");
+    otd_session_want_flow_removed(engine->reader, false);
     engine->ctl_seqno = otd_session_seqno(engine->ctl);
     engine->bridge.geneve_port = OFPP_NONE;
     engine->bridge.geneve_in4 = engine->bridge.geneve_in6 = OFPP_NONE;
@@ -38,6 +39,7 @@ otd_engine_create(struct otd_store *store, struct otd_ovsdb *ovsdb,
     ovs_list_init(&engine->refreshes);
     ovs_list_init(&engine->checks);
     ofpbuf_init(&engine->scratch_bytes, 256);
+    otd_flow_bytes_set_init(&engine->scratch_set);
     return engine;
 }
 
@@ -72,6 +74,7 @@ otd_engine_destroy(struct otd_engine *engine)
     otd_flows_destroy(&engine->scratch);
     otd_flows_destroy(&engine->scratch2);
     ofpbuf_uninit(&engine->scratch_bytes);
+    otd_flow_bytes_set_destroy(&engine->scratch_set);
     free(engine->sync_error);
     free(engine->refusal);
     free(engine->why);

@@ -59,6 +59,7 @@ group_create(struct otd_engine *engine)
     group->old_tlvs = engine->tlvs;
     ovs_list_init(&group->txns);
     ovs_list_init(&group->pendings);
+    ovs_list_init(&group->pending_chunks);
     otd_stage_init(&group->stage, engine->ctl);
     engine->group = group;
     return group;

@@ -230,6 +230,9 @@ void otd_stage_init(struct otd_stage *, struct otd_session *);
 void otd_stage_destroy(struct otd_stage *);     /* Discards what is open. */
 void otd_stage_flow(struct otd_stage *, enum otd_flow_verb,
                     const struct otd_flow *, uint32_t key);
+/* Adds flows of a tunnel that has none yet. */
+void otd_stage_add_bytes(struct otd_stage *, const struct otd_flow_bytes_set *,
+                         uint32_t key);
 /* A complete message that is not a flow (TLV table); sent at once, in order. */
 void otd_stage_message(struct otd_stage *, struct ofpbuf *, ovs_be32 xid);
 void otd_stage_keepalive(struct otd_stage *);
@@ -273,6 +276,7 @@ struct otd_group {
     enum otd_group_state state;
     struct ovs_list txns;
     struct ovs_list pendings;
+    struct ovs_list pending_chunks;     /* apply.c: where they are. */
     size_t n_pendings;
     struct otd_stage stage;
     bool stored;                /* The store has been committed. */
@@ -326,6 +330,7 @@ struct otd_engine {
     bool save_pending;
 
     struct otd_flows scratch, scratch2;
+    struct otd_flow_bytes_set scratch_set;
     struct ofpbuf scratch_bytes;
 
     bool cleanup_sent;

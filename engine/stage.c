@@ -140,9 +140,10 @@ become_bundled(struct otd_stage *stage)
     ofpbuf_clear(&stage->plain);
 }
 
+/* Exactly one of 'flow' and 'bytes' is given; bytes are always added. */
 static void
 stage_bundled(struct otd_stage *stage, ovs_be32 xid, enum otd_flow_verb verb,
-              const struct otd_flow *flow)
+              const struct otd_flow *flow, const struct otd_flow_bytes *bytes)
 {
     struct otd_bundle *b = current_bundle(stage);
     struct ofpbuf *out = otd_session_output(stage->session);
@@ -150,7 +151,11 @@ stage_bundled(struct otd_stage *stage, ovs_be32 xid, enum otd_flow_verb verb,
     if (out) {
         size_t start = out->size;
 
-        otd_msg_bundle_flow_mod(out, xid, b->id, verb, flow);
+        if (bytes) {
+            otd_msg_add_bytes(out, xid, b->id, bytes);
+        } else {
+            otd_msg_bundle_flow_mod(out, xid, b->id, verb, flow);
+        }
         if (++b->n == OTD_BUNDLE_MAX) {
             ofpbuf_put(&b->keepalive, (char *) out->data + start,
                        out->size - start);
@@ -159,9 +164,10 @@ stage_bundled(struct otd_stage *stage, ovs_be32 xid, enum otd_flow_verb verb,
     }
 }
 
-void
-otd_stage_flow(struct otd_stage *stage, enum otd_flow_verb verb,
-               const struct otd_flow *flow, uint32_t key)
+static void
+stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
+          const struct otd_flow *flow, const struct otd_flow_bytes *bytes,
+          uint32_t key)
 {
     ovs_be32 xid;
 
@@ -180,13 +186,33 @@ otd_stage_flow(struct otd_stage *stage, enum otd_flow_verb verb,
     if (stage->bundled) {
         current_bundle(stage);  /* May take an xid of its own. */
         xid = otd_session_next_xid(stage->session);
-        stage_bundled(stage, xid, verb, flow);
+        stage_bundled(stage, xid, verb, flow, bytes);
     } else {
         xid = otd_session_next_xid(stage->session);
-        otd_msg_flow_mod(&stage->plain, xid, verb, flow);
+        if (bytes) {
+            otd_msg_add_bytes(&stage->plain, xid, 0, bytes);
+        } else {
+            otd_msg_flow_mod(&stage->plain, xid, verb, flow);
+        }
     }
     note_ref(stage, xid, key);
     stage->n++;
+}
+
+void
+otd_stage_flow(struct otd_stage *stage, enum otd_flow_verb verb,
+               const struct otd_flow *flow, uint32_t key)
+{
+    stage_one(stage, verb, flow, NULL, key);
+}
+
+void
+otd_stage_add_bytes(struct otd_stage *stage,
+                    const struct otd_flow_bytes_set *set, uint32_t key)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        stage_one(stage, OTD_FLOW_ADD, NULL, &set->flows[i], key);
+    }
 }
 
 void

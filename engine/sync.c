@@ -438,12 +438,42 @@ stage_extra(struct otd_sync *sync)
     }
 }
 
+/* A tunnel of which the switch has nothing, as after its restart: all its flows
+ * are new. */
+static void
+stage_whole(struct otd_sync *sync, struct otd_tunnel *t)
+{
+    struct otd_engine *engine = sync->engine;
+    struct otd_tunnel_facts facts;
+    struct otd_spec spec;
+
+    otd_tunnel_wanted_facts(engine, t, &facts, NULL);
+    t->installed = facts;
+    if (t->installed.active) {
+        otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+        otd_compile_tunnel_bytes(&spec, &t->installed, &engine->bridge,
+                                 &engine->tlvs, &engine->scratch_set);
+        otd_stage_add_bytes(&sync->stage, &engine->scratch_set,
+                            t->installed.key);
+        sync->n_adds += engine->scratch_set.n;
+        sync->n_differences += engine->scratch_set.n;
+        otd_tally_restart(&t->match);
+        otd_tally_restart(&t->drop);
+        t->changed_at = engine->change_number;
+        t->saved = false;
+    }
+}
+
 static void
 stage_one(struct otd_sync *sync, struct otd_tunnel *t)
 {
     struct otd_engine *engine = sync->engine;
     struct otd_tunnel_facts facts;
 
+    if (!t->seen && !sync->dry_run && sync->n_differences >= REPORT_MAX) {
+        stage_whole(sync, t);
+        return;
+    }
     compile_wanted(engine, t, &facts, &engine->scratch);
     if (!sync->dry_run) {
         t->installed = facts;

@@ -315,6 +315,10 @@ wanted_after(const struct otd_engine *engine, const struct otd_tunnel *t,
     if (prev->next_action != OTD_ACTION_RECIRCULATE) {
         inactive(facts, why, "tunnel %"PRIu64" hands nothing on: its "
                  "next_action is FORWARD", t->after);
+    } else if (t->iface) {
+        inactive(facts, why, "what tunnel %"PRIu64" hands on came out of a "
+                 "tunnel, not from interface %s; leave out "
+                 "match_criteria.ingress_interface", t->after, t->iface->name);
     } else if (t->kind == OTD_KIND_GENEVE_DECAP) {
         inactive(facts, why, "tunnel %"PRIu64" is a %s, and the switch takes "
                  "an overlay header off a packet only when it comes in from "

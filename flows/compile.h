@@ -67,6 +67,13 @@ void otd_compile_tunnel(const struct otd_spec *, const struct otd_tunnel_facts *
                         const struct otd_bridge_facts *,
                         const struct otd_tlv_map *, struct otd_flows *);
 
+/* The very same flows as bytes.  '*set' is overwritten. */
+void otd_compile_tunnel_bytes(const struct otd_spec *,
+                              const struct otd_tunnel_facts *,
+                              const struct otd_bridge_facts *,
+                              const struct otd_tlv_map *,
+                              struct otd_flow_bytes_set *set);
+
 /* Appends the flows of the pipeline itself, in the order in which they may be
  * installed: the default of table 0 last. */
 void otd_compile_fixed(const struct otd_bridge_facts *, const struct otd_tlv_map *,

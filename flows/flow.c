@@ -34,6 +34,25 @@ otd_flows_add(struct otd_flows *flows)
 }
 
 void
+otd_flow_bytes_set_init(struct otd_flow_bytes_set *set)
+{
+    set->n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(set->flows); i++) {
+        ofpbuf_init(&set->flows[i].match, 0);
+        ofpbuf_init(&set->flows[i].actions, 0);
+    }
+}
+
+void
+otd_flow_bytes_set_destroy(struct otd_flow_bytes_set *set)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(set->flows); i++) {
+        ofpbuf_uninit(&set->flows[i].match);
+        ofpbuf_uninit(&set->flows[i].actions);
+    }
+}
+
+void
 otd_flows_clear(struct otd_flows *flows)
 {
     flows->n = 0;

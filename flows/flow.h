@@ -25,6 +25,24 @@ struct otd_flow {
     struct ofpbuf ofpacts;      /* 'struct ofpact's; owned. */
 };
 
+/* The same as bytes of OpenFlow 1.5, ready to be sent: what the hot path makes
+ * instead, because a struct match is 1.4 kB that would be filled only to be
+ * packed again.  The buffers belong to the flow and are reused. */
+struct otd_flow_bytes {
+    uint8_t table_id;
+    uint16_t priority;
+    uint64_t cookie;            /* Host byte order. */
+    bool send_flow_rem;
+    struct ofpbuf match;        /* OXM fields, in an order that OVS accepts. */
+    struct ofpbuf actions;      /* OpenFlow actions, each padded to 8 bytes. */
+};
+struct otd_flow_bytes_set {     /* All flows of one tunnel. */
+    size_t n;
+    struct otd_flow_bytes flows[OTD_FLOWS_PER_TUNNEL];
+};
+void otd_flow_bytes_set_init(struct otd_flow_bytes_set *);
+void otd_flow_bytes_set_destroy(struct otd_flow_bytes_set *);
+
 struct otd_flows {              /* Growable; the flows own their actions. */
     size_t n, allocated;
     struct otd_flow *flows;

@@ -123,6 +123,55 @@ otd_msg_bundle_flow_mod(struct ofpbuf *out, ovs_be32 xid, uint32_t id,
     msg_end(out, start);
 }
 
+/* The match, padded to 8 bytes, and one instruction: apply the actions. */
+static void
+put_flow_bytes(struct ofpbuf *out, const struct otd_flow_bytes *flow)
+{
+    struct ofp11_match_header *omh = ofpbuf_put_uninit(out, sizeof *omh);
+    size_t length = sizeof *omh + flow->match.size;
+
+    omh->type = htons(OFPMT_OXM);
+    omh->length = htons(length);
+    ofpbuf_put(out, flow->match.data, flow->match.size);
+    ofpbuf_put_zeros(out, PAD_SIZE(length, 8));
+
+    if (flow->actions.size) {
+        struct ofp11_instruction_actions *oia = ofpbuf_put_zeros(out,
+                                                                 sizeof *oia);
+        oia->type = htons(OFPIT11_APPLY_ACTIONS);
+        oia->len = htons(sizeof *oia + flow->actions.size);
+        ofpbuf_put(out, flow->actions.data, flow->actions.size);
+    }
+}
+
+void
+otd_msg_add_bytes(struct ofpbuf *out, ovs_be32 xid, uint32_t bundle,
+                  const struct otd_flow_bytes *flow)
+{
+    size_t outer = 0, start;
+    struct ofp11_flow_mod *ofm;
+
+    if (bundle) {
+        outer = bundle_begin(out, OFPRAW_OFPT14_BUNDLE_ADD_MESSAGE, xid, bundle,
+                             0);
+    }
+    start = msg_begin(out, OFPRAW_OFPT11_FLOW_MOD, xid);
+    ofm = ofpbuf_put_zeros(out, sizeof *ofm);
+    ofm->cookie = htonll(flow->cookie);
+    ofm->table_id = flow->table_id;
+    ofm->command = OFPFC_ADD;
+    ofm->priority = htons(flow->priority);
+    ofm->buffer_id = htonl(UINT32_MAX);
+    ofm->out_port = ofputil_port_to_ofp11(OFPP_ANY);
+    ofm->out_group = htonl(OFPG_ANY);
+    ofm->flags = htons(flow->send_flow_rem ? OFPFF_SEND_FLOW_REM : 0);
+    put_flow_bytes(out, flow);
+    msg_end(out, start);
+    if (bundle) {
+        msg_end(out, outer);
+    }
+}
+
 void
 otd_msg_bundle_ctrl(struct ofpbuf *out, ovs_be32 xid, uint32_t id,
                     enum otd_bundle_verb verb)

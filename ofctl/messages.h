@@ -45,6 +45,11 @@ void otd_msg_bundle_flow_mod(struct ofpbuf *out, ovs_be32 xid, uint32_t id,
 void otd_msg_delete_by_cookie(struct ofpbuf *out, ovs_be32 xid,
                               uint64_t cookie, uint64_t mask);
 
+/* The same for an add of a flow that was compiled to bytes; 'bundle' 0: a plain
+ * flow_mod. */
+void otd_msg_add_bytes(struct ofpbuf *out, ovs_be32 xid, uint32_t bundle,
+                       const struct otd_flow_bytes *);
+
 enum otd_bundle_verb {
     OTD_BUNDLE_OPEN,
     OTD_BUNDLE_COMMIT,

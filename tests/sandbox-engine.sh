@@ -304,6 +304,7 @@ vsctl del-port other
 nothing_left "end"
 
 allow_log 'otd_session\|'
+allow_log '(vconn_stream|rconn)\|.*Broken pipe'
 allow_log 'reconnect\|'
 allow_log 'jsonrpc\|'
 allow_log 'somebody else removed a flow'
