@@ -26,6 +26,7 @@
 #include "grpcsvc/codec.h"
 #include "grpcsvc/service.h"
 #include "memory.h"
+#include "ofctl/compat.h"
 #include "ofctl/ovsdb.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
@@ -253,11 +254,10 @@ main(int argc, char *argv[])
     ovs_set_program_name(argv[0], OTD_VERSION);
     ovsthread_id_init();
     ovs_cmdl_proctitle_init(argc, argv);
-    service_start(&argc, &argv);
     otd_options_parse(&d.options, argc, argv);
     fatal_ignore_sigpipe();
 
-    daemonize_start(true);
+    otd_daemonize_start();
     d.signal_fd = catch_signals();
     daemon_open(&d);
     daemonize_complete();
@@ -273,7 +273,6 @@ main(int argc, char *argv[])
 
     otd_notify("STOPPING=1\nSTATUS=stopping");
     daemon_close(&d);
-    service_stop();
     vlog_disable_async();
     ovsrcu_exit();
     return 0;

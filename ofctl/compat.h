@@ -7,10 +7,11 @@
  * Built against 3.1 and newer.  The files of ofctl/ use only what has the same
  * name and meaning in all of them; where that is not possible the difference
  * is bridged here, with the version in which it appeared.  They include this
- * header instead of the two library headers below. */
+ * header instead of the library headers below. */
 
 #include "openvswitch/json.h"
 #include "openvswitch/version.h"
+#include "daemon.h"
 #include "jsonrpc.h"
 
 /* OpenFlow 1.5 is all that this daemon speaks: it is enabled by default since
@@ -42,6 +43,21 @@ otd_json_strings(const char *const strings[], size_t n)
         json_array_add(array, json_string_create(strings[i]));
     }
     return array;
+}
+
+/* daemonize_start(), keeping CAP_NET_ADMIN for another --user but not the raw I/O
+ * that a second argument asks for since 3.2. */
+static inline void
+otd_daemonize_start(void)
+{
+    void (*start)(void) = (void (*)(void)) daemonize_start;
+
+    if (__builtin_types_compatible_p(__typeof__(&daemonize_start),
+                                     void (*)(bool))) {
+        ((void (*)(bool)) start)(true);
+    } else {
+        ((void (*)(bool, bool)) start)(true, false);
+    }
 }
 
 #endif /* ofctl/compat.h */
