@@ -5,10 +5,14 @@
 #include <config.h>
 #include "grpcsvc/service-private.h"
 
+#include <stdlib.h>
+
 #include "openvswitch/ofpbuf.h"
+#include "openvswitch/util.h"
 
 #include "engine/engine.h"
 #include "grpcsvc/codec.h"
+#include "util.h"
 
 static void
 create_leave(struct svc_call *c)
@@ -119,9 +123,27 @@ create_step(struct otd_service *s, bool grant)
     return any;
 }
 
+/* Not where the request arrives: other requests of the same event follow it. */
+static void
+create_refuse_long(struct svc_call *c)
+{
+    char *text = xasprintf("the stream is longer than %"PRIuSIZE" bytes; send "
+                           "it in parts", c->service->stream_max);
+
+    svc_abort(c, OTD_STATUS_RESOURCE_EXHAUSTED, text);
+    free(text);
+}
+
 void
 svc_create_run(struct otd_service *s)
 {
+    struct svc_call *c;
+
+    LIST_FOR_EACH_SAFE (c, turn_node, &s->streams) {
+        if (c->create.appended > s->stream_max) {
+            create_refuse_long(c);
+        }
+    }
     create_step(s, true);
 }
 

@@ -37,6 +37,7 @@ struct otd_service {
     size_t spooled;             /* Sum of the streams' 'backlog'. */
     size_t apply_max;           /* OTD_SERVICE_APPLY_MAX; tests have less. */
     size_t spool_max;           /* OTD_SERVICE_SPOOL_MAX; likewise. */
+    size_t stream_max;          /* OTD_SERVICE_STREAM_MAX; likewise. */
     bool serving;               /* What the watchers were told. */
 
     uint64_t n_finished[OTD_N_METHODS];         /* Calls that ended, by method. */
@@ -100,6 +101,8 @@ extern const struct svc_method svc_health_check_method,
 void svc_send(struct svc_call *, struct ofpbuf *message);
 size_t svc_send_pending(const struct svc_call *);
 void svc_consumed(struct svc_call *, size_t n);
+/* Ends a call that may still wait for something. */
+void svc_abort(struct svc_call *, enum otd_status, const char *text);
 /* Ends the call and frees it. */
 void svc_finish(struct svc_call *, enum otd_status, const char *text);
 /* The same, because the request is no message of its type. */

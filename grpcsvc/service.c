@@ -39,6 +39,7 @@ otd_service_create(struct otd_engine *engine)
     s->engine = engine;
     s->apply_max = OTD_SERVICE_APPLY_MAX;
     s->spool_max = OTD_SERVICE_SPOOL_MAX;
+    s->stream_max = OTD_SERVICE_STREAM_MAX;
     ovs_list_init(&s->calls);
     ovs_list_init(&s->streams);
     ovs_list_init(&s->pagers);
@@ -84,9 +85,8 @@ svc_refuse_malformed(struct svc_call *c)
                "the request is not a valid protobuf message of its type");
 }
 
-/* Ends a call that is still waiting for something. */
-static void
-call_abort(struct svc_call *c, enum otd_status status, const char *text)
+void
+svc_abort(struct svc_call *c, enum otd_status status, const char *text)
 {
     if (methods[c->method]->abort) {
         methods[c->method]->abort(c);
@@ -125,7 +125,7 @@ otd_service_set_transport(struct otd_service *s, struct otd_transport *transport
     struct svc_call *c;
 
     LIST_FOR_EACH_SAFE (c, node, &s->calls) {
-        call_abort(c, OTD_STATUS_UNAVAILABLE,
+        svc_abort(c, OTD_STATUS_UNAVAILABLE,
                    "the server closes this connection; connect again");
     }
     s->transport = transport;
@@ -166,7 +166,7 @@ handle_half_close(struct svc_call *c)
     if (otd_methods[c->method].client_streams) {
         methods[c->method]->half_close(c);
     } else if (!c->asked) {
-        call_abort(c, OTD_STATUS_INVALID_ARGUMENT, "the request is missing");
+        svc_abort(c, OTD_STATUS_INVALID_ARGUMENT, "the request is missing");
     }
 }
 
@@ -188,7 +188,7 @@ handle_event(struct otd_service *s, const struct otd_event *ev)
         break;
     case OTD_EV_CANCELLED:
         s->n_cancelled++;
-        call_abort(c, OTD_STATUS_CANCELLED, NULL);
+        svc_abort(c, OTD_STATUS_CANCELLED, NULL);
         break;
     case OTD_EV_WRITABLE:
         /* Whoever waits for it is in a list that each turn looks at. */

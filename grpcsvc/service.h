@@ -18,7 +18,9 @@
  * for others must be spooled to its end, so it gets its window back at once, until
  * all spools together reach OTD_SERVICE_SPOOL_MAX; beyond that only the oldest
  * incomplete stream is granted more, and the others are held by HTTP/2 flow
- * control until there is room.  An answer is produced only as far as the peer takes
+ * control until there is room.  No stream may be longer than OTD_SERVICE_STREAM_MAX
+ * (the engine keeps its requests until it is answered, to be able to start over): it
+ * ends with RESOURCE_EXHAUSTED, and nothing of it is done.  An answer is produced only as far as the peer takes
  * it (OTD_SERVICE_SEND_MAX a call).
  *
  * Answers.  GetIpTunnel, GetAllIpTunnels and Capabilities answer from the table
@@ -36,6 +38,7 @@ struct simap;
 
 #define OTD_SERVICE_APPLY_MAX (4u << 20)        /* Bytes, one call. */
 #define OTD_SERVICE_SPOOL_MAX (256u << 20)      /* Bytes, all calls. */
+#define OTD_SERVICE_STREAM_MAX (1u << 30)       /* Bytes, one call. */
 #define OTD_SERVICE_SEND_MAX (1u << 20)         /* Bytes, one call. */
 
 /* Borrows the engine, which must outlive the service. */

@@ -181,6 +181,9 @@ endif
 tests_unit_test_service_SOURCES = \
 	tests/fake-engine.c \
 	tests/fake-engine.h \
+	tests/unit/service-fixture.c \
+	tests/unit/service-fixture.h \
+	tests/unit/test-service-read.c \
 	tests/unit/test-service.c \
 	$(FAKE_TRANSPORT) $(SPEC_FIXTURE) $(WIRE)
 tests_unit_test_service_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
