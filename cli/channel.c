@@ -563,5 +563,6 @@ otd_channel_close(struct otd_channel *channel)
         channel->spare = next;
     }
     free(channel);
-    grpc_shutdown();
+    /* No grpc_shutdown(): after a write that had to wait for its reader it
+     * takes up to 10 s (gRPC 1.51: the backup poller of tcp_posix.cc). */
 }

@@ -425,11 +425,13 @@ otd_listen_diagnose(const struct otd_listen *listen)
 {
     int error = try_bind(listen);
     const char *remedy
-        = (error == EADDRINUSE ? "; stop the process that has it (\"ss "
+        = (listen->path ? ""
+           : error == EADDRINUSE ? "; stop the process that has it (\"ss "
            "-lntp\" shows it), or choose another port"
            : error == EADDRNOTAVAIL ? "; the address is on no interface of "
            "this host"
-           : error == EACCES ? "; a port below 1024 needs CAP_NET_BIND_SERVICE"
+           : error == EACCES ? "; a port below 1024 needs "
+           "CAP_NET_BIND_SERVICE"
            : "");
 
     return xasprintf("%s: cannot listen: %s%s", listen->text,

@@ -536,7 +536,10 @@ otd_cq_destroy(struct otd_cq *cq)
         grpc_completion_queue_destroy(cq->queue);
     }
     otd_tls_destroy(cq->tls);
-    grpc_shutdown();
+    /* No grpc_shutdown(): after a write that had to wait for its reader it
+     * takes up to 10 s (gRPC 1.51: the backup poller of tcp_posix.cc), with a
+     * lock held that the next grpc_init() wants.  What it would free is used
+     * again by the next server, or is gone with the process. */
     free(cq->slots);
     free(cq);
 }

@@ -193,27 +193,24 @@ static const struct otd_transport_class server_class = {
 static void
 raise_file_limit(void)
 {
-    const rlim_t enough = 65536;
-    struct rlimit limit, more;
+    const rlim_t enough = 65536, few = 4096;
+    struct rlimit limit, more = { enough, enough };
 
-    if (getrlimit(RLIMIT_NOFILE, &limit)) {
+    if (getrlimit(RLIMIT_NOFILE, &limit)
+        || (limit.rlim_max < enough && !setrlimit(RLIMIT_NOFILE, &more))) {
         return;
-    }
-    if (limit.rlim_max < enough) {
-        more.rlim_cur = more.rlim_max = enough;
-        if (!setrlimit(RLIMIT_NOFILE, &more)) {
-            return;
-        }
-        VLOG_WARN("at most %llu files may be open, clients and all; when they "
-                  "are used up no client can connect until a restart: raise "
-                  "the limit (LimitNOFILE) to %llu",
-                  (unsigned long long int) limit.rlim_max,
-                  (unsigned long long int) enough);
     }
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit)) {
         VLOG_WARN("cannot raise the limit of open files: %s",
                   ovs_strerror(errno));
+    }
+    if (limit.rlim_max < few) {
+        VLOG_WARN("at most %llu files may be open, clients and all; when they "
+                  "are used up no client can connect until a restart: raise "
+                  "the limit (LimitNOFILE) to %llu",
+                  (unsigned long long int) limit.rlim_max,
+                  (unsigned long long int) enough);
     }
 }
 

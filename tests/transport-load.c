@@ -95,8 +95,9 @@ run_stream(struct otd_channel *channel, unsigned long n, size_t size)
     elapsed = now() - start;
     retval = status.code != 0;
     printf("%lu messages of %zu bytes in %.3f s: %.0f messages/s; "
-           "%s %s %.*s\n", i, size, elapsed, i / elapsed, otd_rpc_code_to_string(status.code),
-           status.text, (int) reply.n, (char *) reply.data);
+           "%s %s %.*s\n", i, size, elapsed, i / elapsed,
+           otd_rpc_code_to_string(status.code), status.text, (int) reply.n,
+           (char *) reply.data);
     free(message);
     free(reply.data);
     otd_rpc_status_destroy(&status);

@@ -624,7 +624,8 @@ def shutdown_with_open_streams():
         path = s.path
         eq(s.stop(), ("ended", 0))
         if time.monotonic() - start > 3:
-            raise AssertionError("took %f s" % (time.monotonic() - start))
+            raise AssertionError("took %f s\n%s"
+                                 % (time.monotonic() - start, s.last_log))
         want = ("UNAVAILABLE", "ovs-tunneld is shutting down")
         eq(error_of(feeder.future.result), want)
         feeder.end()
@@ -829,6 +830,10 @@ def port_in_use():
         eq(refusal("--allow-clear-loopback",
                    listen="unix:" + d + "/s " + address), want)
         eq(os.listdir(d), [])
+    eq(refusal("--allow-clear-loopback", "--private-key=/k",
+               "--certificate=/c", "--allow-tls-no-client-cert",
+               listen="tls:localhost:0"),
+       "--private-key /k: No such file or directory")
     # Nor is the port shared with a second daemon.
     with Echo("--allow-clear-loopback", listen="insecure:127.0.0.1:0") as s:
         address = s.addresses[0]
@@ -920,6 +925,10 @@ def tls_with_client_certificates(pki):
         eq(error_of(lambda: ask(pki.channel(s.port(), "alice",
                                             ca="other-ca")))[0],
            "UNAVAILABLE")
+        eq(refusal(*pki.server_args("--allowed-subjects=x"),
+                   listen="tls:192.0.2.1:0"),
+           "tls:192.0.2.1:0: cannot listen: Cannot assign requested address; "
+           "the address is on no interface of this host")
         # Clear text at a TLS port.
         with grpc.insecure_channel("localhost:%d" % s.port()) as c:
             eq(error_of(lambda: unary(c, TUNNELS + "Capabilities", b"x",
