@@ -34,7 +34,8 @@
  *   Health/Watch            one message, then stays open
  *   reflection              echoes each message
  *
- * Ends at the end of its standard input. */
+ * Ends at the end of its standard input; for each line of it the server is
+ * destroyed and another one created. */
 
 struct call {
     struct ovs_list node;       /* In 'calls'. */
@@ -303,55 +304,39 @@ parse_options(int argc, char *argv[], struct otd_server_config *config)
     config->listen = argv[optind];
 }
 
-static bool
-input_ended(int fd)
+enum input { INPUT_NONE, INPUT_AGAIN, INPUT_END };
+
+static enum input
+read_input(int fd)
 {
     char buf[64];
     ssize_t n;
 
     n = read(fd, buf, sizeof buf);
-    return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+    return (n > 0 ? INPUT_AGAIN
+            : n < 0 && (errno == EAGAIN || errno == EINTR) ? INPUT_NONE
+            : INPUT_END);
 }
 
-int
-main(int argc, char *argv[])
+static bool
+start(const struct otd_server_config *config)
 {
-    struct otd_server_config config = { .listen = NULL };
-    struct otd_transport *transport;
-    char *error;
-    int input;
+    char *error = otd_server_create(config, &server);
 
-    ovs_set_program_name(argv[0], "0");
-    vlog_set_levels(NULL, VLF_CONSOLE, VLL_INFO);
-    vlog_set_levels(NULL, VLF_SYSLOG, VLL_OFF);
-    parse_options(argc, argv, &config);
-
-    input = dup(STDIN_FILENO);  /* poll_fd_wait() does not take 0. */
-    xset_nonblocking(input);
-
-    error = otd_server_create(&config, &server);
     if (error) {
         printf("error: %s\n", error);
         free(error);
-        return EXIT_FAILURE;
+        return false;
     }
     printf("listening: %s\n", otd_server_addresses(server));
     fflush(stdout);
+    class = otd_server_transport(server)->class;
+    return true;
+}
 
-    transport = otd_server_transport(server);
-    class = transport->class;
-    while (!input_ended(input)) {
-        const struct otd_event *e;
-
-        while ((e = class->next_event(transport)) != NULL) {
-            handle_event(e);
-        }
-        class->wait(transport);
-        poll_fd_wait(input, POLLIN);
-        poll_block();
-        n_wakeups++;
-    }
-
+static void
+stop(void)
+{
     /* The calls that are left are the server's to end; ours is the memory. */
     otd_server_destroy(server);
     while (!ovs_list_is_empty(&calls)) {
@@ -361,6 +346,46 @@ main(int argc, char *argv[])
         ofpbuf_uninit(&c->request);
         free(c);
     }
+}
+
+int
+main(int argc, char *argv[])
+{
+    struct otd_server_config config = { .listen = NULL };
+    enum input input;
+    int fd;
+
+    ovs_set_program_name(argv[0], "0");
+    vlog_set_levels(NULL, VLF_CONSOLE, VLL_INFO);
+    vlog_set_levels(NULL, VLF_SYSLOG, VLL_OFF);
+    parse_options(argc, argv, &config);
+
+    fd = dup(STDIN_FILENO);     /* poll_fd_wait() does not take 0. */
+    xset_nonblocking(fd);
+
+    if (!start(&config)) {
+        return EXIT_FAILURE;
+    }
+    while ((input = read_input(fd)) != INPUT_END) {
+        struct otd_transport *transport;
+        const struct otd_event *e;
+
+        if (input == INPUT_AGAIN) {
+            stop();
+            if (!start(&config)) {
+                return EXIT_FAILURE;
+            }
+        }
+        transport = otd_server_transport(server);
+        while ((e = class->next_event(transport)) != NULL) {
+            handle_event(e);
+        }
+        class->wait(transport);
+        poll_fd_wait(fd, POLLIN);
+        poll_block();
+        n_wakeups++;
+    }
+    stop();
     printf("ended\n");
     return EXIT_SUCCESS;
 }

@@ -636,6 +636,28 @@ def shutdown_with_open_streams():
 
 
 @test
+def another_server_in_the_same_process():
+    with Echo() as s:
+        for _ in range(3):
+            with s.channel() as c:
+                # A write that waits for its reader, which gRPC needs 10 s to
+                # get over.
+                stalled_read = c.unary_stream(TUNNELS + "GetAllIpTunnels")(
+                    b"90 1000000")
+                next(stalled_read)
+                start = time.monotonic()
+                s.proc.stdin.write("again\n")
+                s.proc.stdin.flush()
+                eq(s.proc.stdout.readline().strip(), s.first_line)
+                if time.monotonic() - start > 4:
+                    raise AssertionError("took %f s"
+                                         % (time.monotonic() - start))
+                eq(error_of(lambda: list(stalled_read))[0], "UNAVAILABLE")
+            with s.channel() as c:
+                eq(unary(c, TUNNELS + "Capabilities", b"x"), b"x")
+
+
+@test
 def finished_answers_get_out_at_shutdown():
     s = Echo().__enter__()
     with s.channel() as c:
