@@ -218,4 +218,19 @@ fuzz-json-run: tests/fuzz/fuzz-json
 	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-json
 .PHONY: fuzz-json-run
 
+# The fuzz target for the life of calls; configured like fuzz-request.
+EXTRA_PROGRAMS += tests/fuzz/fuzz-service
+tests_fuzz_fuzz_service_SOURCES = \
+	tests/fake-engine.c \
+	tests/fake-engine.h \
+	tests/fuzz/fuzz-service.c \
+	$(FAKE_TRANSPORT) $(SPEC_FIXTURE)
+tests_fuzz_fuzz_service_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_service_LDADD = grpcsvc/libotdsvc.a $(CODEC_TEST_LIBS)
+fuzz-service-run: tests/fuzz/fuzz-service
+	$(AM_V_at)$(MKDIR_P) tests/fuzz/corpus-service && \
+	tests/fuzz/fuzz-service -max_len=512 -timeout=10 \
+	    -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus-service
+.PHONY: fuzz-service-run
+
 include tests/bench/automake.mk

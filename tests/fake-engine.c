@@ -166,7 +166,7 @@ otd_txn_begin(struct otd_engine *e,
     txn->engine = e;
     txn->done = done;
     txn->aux = aux;
-    ofpbuf_init(&txn->bytes, 0);
+    ofpbuf_init(&txn->bytes, 64);      /* Never NULL. */
     ovs_list_push_back(&e->txns, &txn->node);
     return txn;
 }
