@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <grpc/grpc_security.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,12 +148,16 @@ on_connectivity(struct tag *tag, bool ok)
 static char *
 why_not_ready(struct otd_channel *channel)
 {
+    static const char prelude[] = "last error: UNKNOWN: ";
     struct otd_rpc_status status;
     struct otd_bytes reply;
+    const char *reason;
     char *error;
 
     otd_channel_unary(channel, "/", NULL, 0, 1000, &reply, &status);
-    error = otd_channel_format("%s", status.text);
+    reason = strstr(status.text, prelude);
+    error = otd_channel_format("%s", reason ? reason + sizeof prelude - 1
+                               : status.text);
     free(reply.data);
     otd_rpc_status_destroy(&status);
     return error;
@@ -183,11 +189,13 @@ wait_ready(struct otd_channel *channel, int timeout_ms)
     }
 }
 
+/* 'authority' is the name that is meant and 'server_name' the one in the
+ * certificate; either may be NULL for what 'target' says. */
 static grpc_channel *
 create_channel(const char *target, grpc_channel_credentials *creds,
-               const char *server_name)
+               const char *authority, const char *server_name)
 {
-    grpc_arg args[] = {
+    grpc_arg args[6] = {
         { .type = GRPC_ARG_INTEGER, .key = (char *) "grpc.enable_retries",
           .value.integer = 0 },
         { .type = GRPC_ARG_INTEGER, .key = (char *) "grpc.enable_http_proxy",
@@ -199,15 +207,105 @@ create_channel(const char *target, grpc_channel_credentials *creds,
         { .type = GRPC_ARG_INTEGER,
           .key = (char *) "grpc.use_local_subchannel_pool",
           .value.integer = 1 },
-        { .type = GRPC_ARG_STRING,
-          .key = (char *) "grpc.ssl_target_name_override",
-          .value.string = (char *) server_name },
     };
-    grpc_channel_args channel_args = {
-        sizeof args / sizeof args[0] - (server_name ? 0 : 1), args
-    };
+    grpc_channel_args channel_args = { 4, args };
 
+    if (authority) {
+        args[channel_args.num_args++] = (grpc_arg) {
+            .type = GRPC_ARG_STRING, .key = (char *) "grpc.default_authority",
+            .value.string = (char *) authority,
+        };
+    }
+    if (server_name) {
+        args[channel_args.num_args++] = (grpc_arg) {
+            .type = GRPC_ARG_STRING,
+            .key = (char *) "grpc.ssl_target_name_override",
+            .value.string = (char *) server_name,
+        };
+    }
     return grpc_channel_create(target, creds, &channel_args);
+}
+
+/* Tries one address. */
+static char *
+connect_to(struct otd_channel *channel, const char *target,
+           grpc_channel_credentials *creds, const char *authority,
+           const char *server_name, int timeout_ms)
+{
+    char *error;
+
+    channel->channel = create_channel(target, creds, authority, server_name);
+    error = wait_ready(channel, timeout_ms);
+    if (error) {
+        grpc_channel_destroy(channel->channel);
+        channel->channel = NULL;
+    }
+    return error;
+}
+
+/* Splits HOST:PORT; the brackets of an IPv6 address are taken off. */
+static char *
+split_host_port(const char *s, char **host, char **port)
+{
+    const char *colon = strrchr(s, ':');
+    size_t n = colon ? colon - s : 0;
+
+    *host = *port = NULL;
+    if (!n || !colon[1]) {
+        return otd_channel_format("HOST:PORT must follow");
+    }
+    if (n > 2 && s[0] == '[' && s[n - 1] == ']') {
+        s++;
+        n -= 2;
+    }
+    *host = otd_channel_alloc(n + 1);
+    memcpy(*host, s, n);
+    *port = otd_channel_format("%s", colon + 1);
+    return NULL;
+}
+
+/* Tries the addresses of a host one after the other.  (Not gRPC's resolver: it
+ * hides which address failed why.) */
+static char *
+connect_inet(struct otd_channel *channel, const char *authority,
+             grpc_channel_credentials *creds, const char *server_name,
+             int timeout_ms)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL, *ai;
+    char *host, *port, *error;
+    int retval;
+
+    error = split_host_port(authority, &host, &port);
+    if (error) {
+        return error;
+    }
+    retval = getaddrinfo(host, port, &hints, &list);
+    if (retval) {
+        error = otd_channel_format("%s", gai_strerror(retval));
+    }
+    for (ai = list; ai; ai = ai->ai_next) {
+        char ip[INET6_ADDRSTRLEN], service[16], *target;
+
+        getnameinfo(ai->ai_addr, ai->ai_addrlen, ip, sizeof ip, service,
+                    sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
+        target = otd_channel_format(ai->ai_family == AF_INET6
+                                    ? "ipv6:[%s]:%s" : "ipv4:%s:%s",
+                                    ip, service);
+        free(error);
+        error = connect_to(channel, target, creds, authority,
+                           server_name ? server_name : host, timeout_ms);
+        free(target);
+        if (!error) {
+            break;
+        }
+    }
+    if (list) {
+        freeaddrinfo(list);
+    }
+    free(host);
+    free(port);
+    return error;
 }
 
 static char *
@@ -216,24 +314,27 @@ channel_connect(struct otd_channel *channel,
 {
     grpc_channel_credentials *creds = NULL;
     const char *target = config->target;
-    char *error = NULL;
+    char *error;
 
     if (!strncmp(target, "unix:", 5)) {
+        creds = grpc_insecure_credentials_create();
         error = probe_unix(target + 5);
-        creds = grpc_insecure_credentials_create();
+        if (!error) {
+            error = connect_to(channel, target, creds, NULL, NULL,
+                               timeout_ms);
+        }
     } else if (!strncmp(target, "insecure:", 9)) {
-        target += 9;
         creds = grpc_insecure_credentials_create();
+        error = connect_inet(channel, target + 9, creds, NULL, timeout_ms);
     } else if (!strncmp(target, "tls:", 4)) {
-        target += 4;
         error = tls_credentials(config, &creds);
+        if (!error) {
+            error = connect_inet(channel, target + 4, creds,
+                                 config->server_name, timeout_ms);
+        }
     } else {
         error = otd_channel_format("not an address; it is unix:PATH, "
                                    "tls:HOST:PORT or insecure:HOST:PORT");
-    }
-    if (!error) {
-        channel->channel = create_channel(target, creds, config->server_name);
-        error = wait_ready(channel, timeout_ms);
     }
     if (creds) {
         grpc_channel_credentials_release(creds);
