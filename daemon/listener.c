@@ -112,8 +112,8 @@ otd_listener_start(struct otd_listener *l)
     return serve(l, l->wanted);
 }
 
-/* Goes from what is served to what is wanted.  A list that is wrong by itself is
- * refused before the sockets in use are closed. */
+/* Goes from what is served to what is wanted.  A list that is wrong by itself
+ * is refused before the sockets in use are closed. */
 static void
 replace(struct otd_listener *l)
 {

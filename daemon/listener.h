@@ -6,10 +6,10 @@
  *
  * The addresses are, in this order: --listen; the setting tunneld-listen; the
  * default.  When they change the server is replaced: its calls end with
- * UNAVAILABLE, and clients reconnect.  If the new addresses cannot be served the
- * old ones come back (a mistake in a setting must not lock everybody out) and the
- * error stands in tunneld/status until the setting changes again.  While no address
- * at all can be served, it is tried again every few seconds.
+ * UNAVAILABLE, and clients reconnect.  If the new addresses cannot be served
+ * the old ones come back (a mistake in a setting must not lock everybody out)
+ * and the error stands in tunneld/status until the setting changes again.
+ * While no address at all can be served, it is tried again every few seconds.
  *
  * Main thread, after the last fork. */
 

@@ -38,8 +38,8 @@
 
 VLOG_DEFINE_THIS_MODULE(ovs_tunneld);
 
-/* `exit --cleanup` gives up after this long without the switch or the database:
- * what is left is then removed by the next start and cleanup. */
+/* `exit --cleanup` gives up after this long without the switch or the
+ * database: what is left is then removed by the next start and cleanup. */
 #define CLEANUP_TIMEOUT_MS 10000
 
 struct otd_daemon {
@@ -83,7 +83,8 @@ catch_signals(void)
     return fd;
 }
 
-/* For what makes a start impossible: nobody has been told yet that it succeeded. */
+/* For what makes a start impossible: nobody has been told yet that it
+ * succeeded. */
 static void
 fatal_if(char *error)
 {

@@ -87,7 +87,7 @@ usage(void)
     printf("\nTLS options:\n"
            "  --private-key=FILE      PEM private key of this host\n"
            "  --certificate=FILE      PEM certificate for the private key\n"
-           "  --ca-cert=FILE          PEM certificates that sign the clients'\n"
+           "  --ca-cert=FILE          PEM certificates that sign clients'\n"
            "  --allowed-subjects=LIST names in client certificates that may\n"
            "                          connect, separated by commas\n"
            "  --allow-tls-without-client-certificate\n"

@@ -31,8 +31,8 @@ create_done(void *c_, const struct otd_txn_result *result)
     svc_answer(c, otd_codec_create_responses(result));
 }
 
-/* A stream that has not sent anything yet is no transaction: an idle client must
- * not stand in anybody's way. */
+/* A stream that has not sent anything yet is no transaction: an idle client
+ * must not stand in anybody's way. */
 static void
 create_begin(struct svc_call *c)
 {
@@ -123,7 +123,7 @@ create_step(struct otd_service *s, bool grant)
     return any;
 }
 
-/* Not where the request arrives: other requests of the same event follow it. */
+/* Not where the request arrives: others of the same event follow it. */
 static void
 create_refuse_long(struct svc_call *c)
 {

@@ -40,13 +40,13 @@ struct otd_service {
     size_t stream_max;          /* OTD_SERVICE_STREAM_MAX; likewise. */
     bool serving;               /* What the watchers were told. */
 
-    uint64_t n_finished[OTD_N_METHODS];         /* Calls that ended, by method. */
-    uint64_t n_cancelled;                       /* Of these, by the client. */
+    uint64_t n_finished[OTD_N_METHODS]; /* Calls that ended, by method. */
+    uint64_t n_cancelled;       /* Of these, by the client. */
 };
 
 struct svc_call {
     struct ovs_list node;
-    struct ovs_list turn_node;  /* In a list of the service, or linked to itself. */
+    struct ovs_list turn_node;  /* In one of the four, or linked to itself. */
     struct otd_service *service;
     struct otd_call *handle;
     enum otd_method method;
@@ -61,7 +61,7 @@ struct svc_call {
             bool ended;         /* The client half-closed. */
         } create;
         struct {                /* The four reads. */
-            struct otd_refresh *refresh;        /* Waits for counters, or NULL. */
+            struct otd_refresh *refresh;        /* Awaited, or NULL. */
             uint64_t id;        /* GetIpTunnelStats. */
             uint64_t cursor;    /* otd_engine_next(). */
             uint32_t per_page;  /* tunnels_per_request. */
@@ -71,8 +71,8 @@ struct svc_call {
             enum otd_health told;       /* Last sent; UNKNOWN: nothing yet. */
         } watch;
         struct {                /* OTD_METHOD_REFLECTION*. */
-            /* Not answered yet: length (4 bytes), bytes; repeated.  NULL: there
-             * was none. */
+            /* Not answered yet: length (4 bytes), bytes; repeated.  NULL:
+             * there was none. */
             struct ofpbuf *questions;
             bool ended;         /* The client half-closed. */
         } listed;
@@ -81,13 +81,15 @@ struct svc_call {
 
 /* How the methods differ.
  *
- * A method whose client streams takes any number of messages and one half-close,
- * and gives the window back in its own time.  Any other takes its one message,
- * which may end the call; a missing one is refused before it gets here. */
+ * A method whose client streams takes any number of messages and one
+ * half-close, and gives the window back in its own time.  Any other takes its
+ * one message, which may end the call; a missing one is refused before it gets
+ * here. */
 struct svc_method {
     void (*message)(struct svc_call *, const uint8_t *, size_t n);
     void (*half_close)(struct svc_call *);      /* Client streams only. */
-    /* Releases what waits elsewhere for the call, before it ends early; or NULL. */
+    /* Releases what waits elsewhere for the call, before it ends early; or
+     * NULL. */
     void (*abort)(struct svc_call *);
 };
 

@@ -34,8 +34,8 @@ health_check_message(struct svc_call *c, const uint8_t *bytes, size_t n)
     }
 }
 
-/* Tells a watcher what 'c->service->serving' has become.  One that does not read
- * is told later, and then only the latest. */
+/* Tells a watcher what 'c->service->serving' has become.  One that does not
+ * read is told later, and then only the latest. */
 static void
 health_watch_tell(struct svc_call *c)
 {
@@ -70,8 +70,9 @@ const struct svc_method svc_health_watch_method = {
     .message = health_watch_message,
 };
 
-/* ---- Reflection.  An answer is some hundred times as large as its question, so
- * questions are copied and answered one by one as the peer takes the answers. */
+/* ---- Reflection.  An answer is some hundred times as large as its question,
+ * so questions are copied and answered one by one as the peer takes the
+ * answers. */
 
 static void
 reflection_message(struct svc_call *c, const uint8_t *bytes, size_t n)

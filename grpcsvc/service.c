@@ -120,7 +120,8 @@ svc_consumed(struct svc_call *c, size_t n)
 }
 
 void
-otd_service_set_transport(struct otd_service *s, struct otd_transport *transport)
+otd_service_set_transport(struct otd_service *s,
+                          struct otd_transport *transport)
 {
     struct svc_call *c;
 

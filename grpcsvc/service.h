@@ -2,31 +2,35 @@
 #ifndef OTD_SERVICE_H
 #define OTD_SERVICE_H 1
 
-/* What the RPCs mean: takes calls from a transport, drives the engine, answers.
+/* What the RPCs mean: takes calls from a transport, drives the engine,
+ * answers.
  *
  * Main thread only, and no gRPC type: the transport is a table of functions
  * (grpcsvc/transport.h), so the same code runs under the tests' fake one.
  *
  * A client stream becomes one engine transaction at its first request.  A call
- * that waits (for the engine, for fresh counters, for a slow reader) is a struct
- * of some hundred bytes in a list; nothing here blocks, and each turn of the
- * main loop does a bounded amount of work, so a slow client holds nobody up.
+ * that waits (for the engine, for fresh counters, for a slow reader) is a
+ * struct of some hundred bytes in a list; nothing here blocks, and each turn
+ * of the main loop does a bounded amount of work, so a slow client holds
+ * nobody up.
  *
  * Memory.  The transport's window (256 KiB a call) is given back as the engine
- * works off the bytes of a transaction: a transaction that is being applied holds
- * at most OTD_SERVICE_APPLY_MAX here, however fast its client is.  One that waits
- * for others must be spooled to its end, so it gets its window back at once, until
- * all spools together reach OTD_SERVICE_SPOOL_MAX; beyond that only the oldest
- * incomplete stream is granted more, and the others are held by HTTP/2 flow
- * control until there is room.  No stream may be longer than OTD_SERVICE_STREAM_MAX
- * (the engine keeps its requests until it is answered, to be able to start over): it
- * ends with RESOURCE_EXHAUSTED, and nothing of it is done.  An answer is produced only as far as the peer takes
- * it (OTD_SERVICE_SEND_MAX a call).
+ * works off the bytes of a transaction: a transaction that is being applied
+ * holds at most OTD_SERVICE_APPLY_MAX here, however fast its client is.  One
+ * that waits for others must be spooled to its end, so it gets its window back
+ * at once, until all spools together reach OTD_SERVICE_SPOOL_MAX; beyond that
+ * only the oldest incomplete stream is granted more, and the others are held
+ * by HTTP/2 flow control until there is room.  No stream may be longer than
+ * OTD_SERVICE_STREAM_MAX (the engine keeps its requests until it is answered,
+ * to be able to start over): it ends with RESOURCE_EXHAUSTED, and nothing of
+ * it is done.  An answer is produced only as far as the peer takes it
+ * (OTD_SERVICE_SEND_MAX a call).
  *
- * Answers.  GetIpTunnel, GetAllIpTunnels and Capabilities answer from the table
- * whether or not the switch is there.  The Stats calls read fresh counters, and
- * end with UNAVAILABLE if the switch cannot be asked.  A create while the switch is
- * away is answered by the engine (_TUNNEL_TABLE_UNAVAILABLE). */
+ * Answers.  GetIpTunnel, GetAllIpTunnels and Capabilities answer from the
+ * table whether or not the switch is there.  The Stats calls read fresh
+ * counters, and end with UNAVAILABLE if the switch cannot be asked.  A create
+ * while the switch is away is answered by the engine
+ * (_TUNNEL_TABLE_UNAVAILABLE). */
 
 #include <stddef.h>
 
@@ -46,8 +50,8 @@ struct otd_service *otd_service_create(struct otd_engine *);
 void otd_service_destroy(struct otd_service *);
 
 /* Serves 'transport' (borrowed), or nobody if it is NULL.  Every call of the
- * transport before it is ended with UNAVAILABLE, its transaction cancelled; after
- * this returns the old transport may be destroyed. */
+ * transport before it is ended with UNAVAILABLE, its transaction cancelled;
+ * after this returns the old transport may be destroyed. */
 void otd_service_set_transport(struct otd_service *, struct otd_transport *);
 
 void otd_service_run(struct otd_service *);

@@ -5,9 +5,9 @@
 /* An engine without a switch: engine/engine.h over a table in memory.
  *
  * For tests and fuzzers of the service, which link this instead of the engine
- * library.  Requests go through the real codec and the real checks of tunnel/; no
- * flow, no store, no clock.  otd_engine_create() takes NULL for the store and the
- * database. */
+ * library.  Requests go through the real codec and the real checks of tunnel/;
+ * no flow, no store, no clock.  otd_engine_create() takes NULL for the store
+ * and the database. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@ struct otd_counters;
 void fake_engine_set_serving(struct otd_engine *, bool);
 
 /* How many bytes of an incomplete transaction one run works off (its backlog
- * shrinks by them); 0, as at first: none before the transaction is complete. */
+ * shrinks by them); 0, as at first: none before the transaction is complete.
+ */
 void fake_engine_set_stream_rate(struct otd_engine *, size_t);
 
 /* While held, run() completes no transaction and no refresh. */

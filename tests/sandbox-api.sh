@@ -26,6 +26,7 @@ client() {
     [ -n "$ended" ] || not_ok "$name: $1 runs to its end"
 }
 
+# shellcheck disable=SC2317  # called by wait_until
 serving() {
     [ "$(tunneld_appctl tunneld/status | sed -n 's/^serving: //p')" = yes ]
 }

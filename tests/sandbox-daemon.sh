@@ -102,7 +102,7 @@ fails_to_start "a store that is no directory" 'conf.db' \
     --db="unix:$SANDBOX/db.sock" --store="$SANDBOX/conf.db" \
     --listen="unix:$SANDBOX/other.sock"
 mkdir -m 700 "$SANDBOX/damaged"
-head -c 8192 /dev/urandom > "$SANDBOX/damaged/$(cd "$SANDBOX/store" && ls | grep -v -- - | head -1)"
+head -c 8192 /dev/urandom > "$SANDBOX/damaged/tunnels.db"
 fails_to_start "a damaged store" "$SANDBOX/damaged" \
     --db="unix:$SANDBOX/db.sock" --store="$SANDBOX/damaged" \
     --listen="unix:$SANDBOX/other.sock"

@@ -64,7 +64,8 @@ def update(c):
     equal("the update is merged", c.get(1).ip_tunnel, want)
 
     patch = pb.IpTunnelRequest(tunnel_id=1, operation=pb._UPDATE)
-    patch.geneve.geneve_encap.outer_ipv4_pair.destination_ip = ip4("172.16.0.9")
+    outer = patch.geneve.geneve_encap.outer_ipv4_pair
+    outer.destination_ip = ip4("172.16.0.9")
     patch.geneve.geneve_encap.inner_mac_pair.source_mac = mac(
         "02:00:00:00:00:09")
     accepted("a nested update", c.create(patch))

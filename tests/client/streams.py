@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams: partial success, order, cancellation, many clients at once.  Expects an
-empty table and leaves an empty one."""
+"""Streams: partial success, order, cancellation, many clients at once.
+Expects an empty table and leaves an empty one."""
 
 import os
 import resource

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exact bytes that existing clients send, written by hand: tag, length, value
-as the protobuf encoding document defines them.  No generated message is used to
-make a request here.  Expects an empty table and leaves an empty one."""
+"""The exact bytes that existing clients send, written by hand: tag, length,
+value as the protobuf encoding document defines them.  No generated message is
+used to make a request here.  Expects an empty table and leaves an empty one."""
 
 import struct
 
@@ -169,8 +169,8 @@ def quirks(c):
     refused(c, "an interface name of 16 bytes",
             encap(1, match=sub(1, b"a" * 16)), match_error)
 
-    # A decap rule that names a tunnel and has no geneve_match, which is implied:
-    # what is wrong with it is only that there is no such tunnel.
+    # A decap rule that names a tunnel and has no geneve_match, which is
+    # implied: what is wrong with it is only that there is no such tunnel.
     refused(c, "a decap without geneve_match but with a tunnel_id",
             vi(1, 20001) + vi(2, 1) + sub(3, vi(5, 20000)) + vi(4, 1)
             + sub(6, sub(2)),

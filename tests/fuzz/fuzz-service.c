@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A fuzz target for the life of calls: clients that start, send, stop reading,
- * half-close and cancel in any order, while the engine is held, the switch goes
- * and the transport is replaced.  Over the fake transport and the fake engine, on
- * one thread.
+ * half-close and cancel in any order, while the engine is held, the switch
+ * goes and the transport is replaced.  Over the fake transport and the fake
+ * engine, on one thread.
  *
  * It holds the service to what grpcsvc/service.h promises:
  *
- *   - window is given back at most once, and all of it for what is not a waiting
- *     stream (the fake transport checks the first);
- *   - in the end no call is open, nothing is left in the engine, and nothing is
- *     spooled.
+ *   - window is given back at most once, and all of it for what is not a
+ *     waiting stream (the fake transport checks the first);
+ *   - in the end no call is open, nothing is left in the engine, and nothing
+ *     is spooled.
  *
- * Input: a sequence of steps, each a byte of what to do (high bits) and with which
- * call (low bits), some followed by a byte of length and so many bytes. */
+ * Input: a sequence of steps, each a byte of what to do (high bits) and with
+ * which call (low bits), some followed by a byte of length and so many bytes.
+ */
 
 #include <config.h>
 

@@ -138,8 +138,8 @@ END_TEST
 
 typedef Tunneloffload__V2__IpTunnelStatsResponses pb_stats_page;
 
-/* Takes all replies of a GetAllIpTunnelsStats; returns the number of tunnels in
- * them.  Their ids must ascend from '*last'. */
+/* Takes all replies of a GetAllIpTunnelsStats; returns the number of tunnels
+ * in them.  Their ids must ascend from '*last'. */
 static size_t
 take_stats(struct fake_call *call, uint64_t *last, size_t *n_messages)
 {
@@ -189,8 +189,8 @@ START_TEST(test_get_all)
 }
 END_TEST
 
-/* A reader that does not read holds a bounded amount, and gets all of it in the
- * end. */
+/* A reader that does not read holds a bounded amount, and gets all of it in
+ * the end. */
 START_TEST(test_slow_reader)
 {
     create_tunnels(60000);
@@ -241,7 +241,8 @@ START_TEST(test_delete_while_reading)
 {
     create_tunnels(20000);
 
-    struct fake_call *all = fake_call_start(transport, OTD_METHOD_GET_ALL_STATS);
+    struct fake_call *all = fake_call_start(transport,
+                                            OTD_METHOD_GET_ALL_STATS);
     fake_call_set_reading(all, false);  /* No event for each message. */
     fake_call_send(all, "\x08\x01", 2);         /* One tunnel a message. */
     otd_service_run(service);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The RPCs over the fake transport and the fake engine: the real service, codec
- * and checks, no gRPC and no switch.  Here: CreateIpTunnel, and the transport;
- * test-service-read.c: all other methods. */
+/* The RPCs over the fake transport and the fake engine: the real service,
+ * codec and checks, no gRPC and no switch.  Here: CreateIpTunnel, and the
+ * transport; test-service-read.c: all other methods. */
 #include <config.h>
 #include "tests/unit/service-fixture.h"
 
@@ -92,7 +92,8 @@ END_TEST
 
 /* ---- The window of streams. */
 
-/* Streams that wait are spooled up to a common limit, the oldest one beyond. */
+/* Streams that wait are spooled up to a common limit, the oldest one beyond.
+ */
 START_TEST(test_window_of_spools)
 {
     struct fake_call *a = fake_call_start(transport, OTD_METHOD_CREATE);
