@@ -445,7 +445,7 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
         p->txn = txn;
         p->index = index;
         txn->n_created += spec.operation == OTD_OP_CREATE;
-        error = (gone ? otd_store_delete(engine->store, t->id)
+        error = (gone ? otd_store_delete(engine->store, t->installed.key)
                  : put_row(group, t));
         if (error) {
             /* The stage carries what stops the whole group. */

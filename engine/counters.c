@@ -407,7 +407,8 @@ save_some(struct otd_engine *engine, size_t max)
         }
         to_stored(t, &c);
         if (!error) {
-            error = otd_store_put_counters(engine->store, t->id, &c);
+            error = otd_store_put_counters(engine->store, t->installed.key,
+                                           &c);
         }
         if (error) {
             break;

@@ -175,7 +175,9 @@ group_unstore(struct otd_group *group)
         } else if (!p->txn) {
             continue;
         } else if (!p->existed) {
-            error = p->exists ? otd_store_delete(engine->store, t->id) : NULL;
+            error = (p->exists
+                     ? otd_store_delete(engine->store, t->installed.key)
+                     : NULL);
         } else if (!p->exists || p->old_bytes) {
             error = otd_store_put(engine->store, t->id, t->installed.key,
                                   p->old_bytes ? p->old_bytes : t->bytes,

@@ -26,22 +26,27 @@ enum statement {
     STMT_ROLLBACK,
     STMT_INSERT,
     STMT_UPDATE,
-    STMT_MOVE_COUNTERS,
     STMT_DELETE,
     STMT_DELETE_COUNTERS,
-    STMT_NEXT_KEY,
+    STMT_PUT_META,
     STMT_PUT_TLV,
     STMT_DELETE_TLV,
     STMT_PUT_COUNTERS,
     N_STATEMENTS
 };
 
+/* What table meta holds, a row for each. */
+struct otd_store_meta {
+    uint64_t next_key;
+    uint64_t n_tunnels;         /* By it a start finds that rows are lost. */
+};
+
 struct otd_store {
     struct otd_store_file file;
     sqlite3_stmt *stmts[N_STATEMENTS];
     bool in_transaction;
-    uint32_t next_key;          /* As of now, the open transaction included. */
-    uint32_t committed_next_key;
+    struct otd_store_meta now;  /* The open transaction included. */
+    struct otd_store_meta committed;
     int wal_frames;             /* Not yet copied to the main file. */
     int checkpoint_frames;      /* otd_store_idle() acts from here on. */
 };
@@ -50,23 +55,19 @@ static const char *const statements_sql[N_STATEMENTS] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
-    [STMT_INSERT] = "INSERT INTO tunnel(key, id, request, sum)"
-        " VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    [STMT_UPDATE] = "UPDATE tunnel SET key = ?1, request = ?3, sum = ?4"
-        " WHERE id = ?2",
-    [STMT_MOVE_COUNTERS] = "UPDATE counters SET key = ?1"
-        " WHERE key = (SELECT key FROM tunnel WHERE id = ?2 AND key <> ?1)",
-    [STMT_DELETE] = "DELETE FROM tunnel WHERE id = ?1",
-    [STMT_DELETE_COUNTERS] = "DELETE FROM counters"
-        " WHERE key = (SELECT key FROM tunnel WHERE id = ?1)",
-    [STMT_NEXT_KEY] = "INSERT OR REPLACE INTO meta VALUES('next_key', ?1, ?2)",
+    [STMT_INSERT] = "INSERT OR IGNORE INTO tunnel VALUES(?1, ?2, ?3, ?4)",
+    [STMT_UPDATE] = "UPDATE tunnel SET request = ?3, sum = ?4"
+        " WHERE key = ?1 AND id = ?2",
+    [STMT_DELETE] = "DELETE FROM tunnel WHERE key = ?1",
+    [STMT_DELETE_COUNTERS] = "DELETE FROM counters WHERE key = ?1",
+    [STMT_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2, ?3)",
     [STMT_PUT_TLV] = "INSERT INTO tlv VALUES(?1, ?2, ?3, ?4, ?5)"
         " ON CONFLICT(tun_metadata) DO UPDATE SET class = excluded.class,"
         " type = excluded.type, len = excluded.len, sum = excluded.sum",
     [STMT_DELETE_TLV] = "DELETE FROM tlv WHERE tun_metadata = ?1",
     [STMT_PUT_COUNTERS] = "INSERT OR REPLACE INTO counters"
-        " SELECT key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM tunnel"
-        " WHERE id = ?1",
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+        " WHERE EXISTS(SELECT 1 FROM tunnel WHERE key = ?1)",
 };
 
 /* One step of row_sum(): bijective in each argument, so that a sum differs
@@ -76,6 +77,16 @@ sum_add(uint64_t sum, uint64_t value)
 {
     sum = (sum ^ value) * 0x9e3779b97f4a7c15ULL;
     return sum ^ sum >> 32;
+}
+
+static uint64_t
+little_endian(uint64_t word)
+{
+#if WORDS_BIGENDIAN
+    return __builtin_bswap64(word);
+#else
+    return word;
+#endif
 }
 
 /* SQLite finds a broken structure but not a flipped bit inside a row, and such
@@ -90,17 +101,17 @@ row_sum(const uint64_t values[], size_t n_values, const void *bytes, size_t n)
     for (size_t i = 0; i < n_values; i++) {
         sum = sum_add(sum, values[i]);
     }
-    for (; n; ) {
-        size_t chunk = MIN(n, 8);
-        uint64_t le = 0;
+    for (; n >= 8; p += 8, n -= 8) {
+        uint64_t word;
 
-        memcpy(&le, p, chunk);
-#if WORDS_BIGENDIAN
-        le = __builtin_bswap64(le);
-#endif
-        sum = sum_add(sum, le);
-        p += chunk;
-        n -= chunk;
+        memcpy(&word, p, 8);
+        sum = sum_add(sum, little_endian(word));
+    }
+    if (n) {
+        uint64_t word = 0;
+
+        memcpy(&word, p, n);
+        sum = sum_add(sum, little_endian(word));
     }
     return sum;
 }
@@ -142,32 +153,53 @@ for_each_row(struct otd_store *s, const char *sql,
 }
 
 static char *
-load_next_key(struct otd_store *s, sqlite3_stmt *stmt, void *aux OVS_UNUSED)
+load_meta(struct otd_store *s, sqlite3_stmt *stmt, void *aux OVS_UNUSED)
 {
-    uint64_t next = sqlite3_column_int64(stmt, 0);
-    int64_t max = sqlite3_column_int64(stmt, 2);
+    const char *name = (const char *) sqlite3_column_text(stmt, 0);
+    uint64_t value = sqlite3_column_int64(stmt, 1);
+    bool is_key = name && !strcmp(name, "next_key");
 
-    if (next > UINT32_MAX
-        || row_sum(&next, 1, NULL, 0) != sqlite3_column_int64(stmt, 1)) {
+    if (!is_key && (!name || strcmp(name, "n_tunnels"))) {
         return otd_store_file_damaged(&s->file,
-                                      "the next key fails its check sum");
+                                      "table meta has a row of another name");
     }
-    if (max < 0 || max > UINT32_MAX) {
-        return otd_store_file_damaged(&s->file, "a key is out of range");
+    if (row_sum(&value, 1, NULL, 0) != sqlite3_column_int64(stmt, 2)
+        || value > UINT32_MAX) {
+        return otd_store_file_damaged(
+            &s->file, is_key ? "the next key fails its check sum"
+                      : "the number of tunnels fails its check sum");
     }
-    s->next_key = MAX(next, max < UINT32_MAX ? max + 1 : max);
-    s->committed_next_key = s->next_key;
+    *(is_key ? &s->now.next_key : &s->now.n_tunnels) = value;
     return NULL;
 }
 
 static char *
-read_next_key(struct otd_store *s)
+read_meta(struct otd_store *s)
 {
-    s->next_key = s->committed_next_key = 1;
-    return for_each_row(s, "SELECT value, sum,"
-                        " (SELECT coalesce(max(key), 0) FROM tunnel)"
-                        " FROM meta WHERE name = 'next_key'",
-                        load_next_key, NULL);
+    int64_t n_rows, max = 0;
+    char *error;
+
+    s->now.next_key = 1;
+    error = for_each_row(s, "SELECT name, value, sum FROM meta",
+                         load_meta, NULL);
+    if (!error) {
+        error = otd_store_file_query(
+            &s->file, "SELECT coalesce(max(key), 0) FROM tunnel", &max);
+    }
+    if (!error && (max < 0 || max > UINT32_MAX)) {
+        error = otd_store_file_damaged(&s->file, "a key is out of range");
+    }
+    if (!error) {
+        error = otd_store_file_query(&s->file, "SELECT count(*) FROM tunnel",
+                                     &n_rows);
+    }
+    if (!error && n_rows != s->now.n_tunnels) {
+        error = otd_store_file_damaged(&s->file,
+                                       "rows are missing or too many");
+    }
+    s->now.next_key = MAX(s->now.next_key, MIN(max + 1, UINT32_MAX));
+    s->committed = s->now;
+    return error;
 }
 
 static char *
@@ -191,7 +223,7 @@ check_writable(struct otd_store *s)
     char *error = otd_store_begin(s);
 
     if (!error) {
-        error = otd_store_set_next_key(s, s->next_key);
+        error = otd_store_set_next_key(s, s->now.next_key);
     }
     if (!error) {
         error = otd_store_commit(s);
@@ -216,7 +248,7 @@ otd_store_open(const char *dir, struct otd_store **storep)
     sqlite3_wal_hook(s->file.db, wal_hook, s);
     error = prepare_statements(s);
     if (!error) {
-        error = read_next_key(s);
+        error = read_meta(s);
     }
     if (!error) {
         error = check_writable(s);
@@ -251,6 +283,10 @@ struct load_callbacks {
     char *(*row)(const struct otd_store_row *, void *aux);
     char *(*tlv)(const struct otd_store_tlv *, void *aux);
     void *aux;
+
+    uint64_t *ids;              /* Of all rows so far. */
+    size_t n_ids, allocated_ids;
+    bool ids_ascend;            /* As most clients choose them. */
 };
 
 /* Puts the file's name before what a callback returned. */
@@ -302,7 +338,7 @@ load_counters(sqlite3_stmt *stmt, int column, struct otd_stored_counters *c)
 static char *
 load_tunnel(struct otd_store *s, sqlite3_stmt *stmt, void *cbs_)
 {
-    const struct load_callbacks *cbs = cbs_;
+    struct load_callbacks *cbs = cbs_;
     const uint64_t key_and_id[] = {
         sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
     };
@@ -326,7 +362,43 @@ load_tunnel(struct otd_store *s, sqlite3_stmt *stmt, void *cbs_)
         free(what);
         return error;
     }
+    if (cbs->n_ids >= cbs->allocated_ids) {
+        cbs->ids = x2nrealloc(cbs->ids, &cbs->allocated_ids,
+                              sizeof *cbs->ids);
+    }
+    if (cbs->n_ids && cbs->ids[cbs->n_ids - 1] >= row.id) {
+        cbs->ids_ascend = false;
+    }
+    cbs->ids[cbs->n_ids++] = row.id;
     return name_file(s, cbs->row(&row, cbs->aux));
+}
+
+static int
+compare_ids(const void *a_, const void *b_)
+{
+    const uint64_t *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* The file itself keeps only the keys unique. */
+static char *
+check_ids(const struct otd_store *s, struct load_callbacks *cbs)
+{
+    if (!cbs->ids_ascend) {
+        qsort(cbs->ids, cbs->n_ids, sizeof *cbs->ids, compare_ids);
+        for (size_t i = 1; i < cbs->n_ids; i++) {
+            if (cbs->ids[i] == cbs->ids[i - 1]) {
+                char *what = xasprintf("tunnel %"PRIu64" stands twice",
+                                       cbs->ids[i]);
+                char *error = otd_store_file_damaged(&s->file, what);
+
+                free(what);
+                return error;
+            }
+        }
+    }
+    return NULL;
 }
 
 static char *
@@ -357,7 +429,9 @@ otd_store_load(struct otd_store *s,
                char *(*tlv)(const struct otd_store_tlv *, void *aux),
                void *aux)
 {
-    struct load_callbacks cbs = { .row = row, .tlv = tlv, .aux = aux };
+    struct load_callbacks cbs = {
+        .row = row, .tlv = tlv, .aux = aux, .ids_ascend = true,
+    };
     char *error;
 
     error = for_each_row(
@@ -366,6 +440,10 @@ otd_store_load(struct otd_store *s,
         " last_packets, last_bytes, last_drop_packets, last_drop_bytes, c.sum"
         " FROM tunnel AS t LEFT JOIN counters AS c USING(key) ORDER BY t.key",
         load_tunnel, &cbs);
+    if (!error) {
+        error = check_ids(s, &cbs);
+    }
+    free(cbs.ids);
     if (!error) {
         error = for_each_row(s, "SELECT tun_metadata, class, type, len, sum"
                              " FROM tlv ORDER BY tun_metadata",
@@ -377,7 +455,7 @@ otd_store_load(struct otd_store *s,
 uint32_t
 otd_store_next_key(const struct otd_store *s)
 {
-    return s->next_key;
+    return s->now.next_key;
 }
 
 /* ---- Writing. */
@@ -470,43 +548,28 @@ bind_tunnel(sqlite3_stmt *stmt, uint64_t id, uint32_t key,
     sqlite3_bind_int64(stmt, 4, row_sum(key_and_id, 2, bytes, n));
 }
 
-/* The tunnel 'id', or another one with this key, is there already. */
-static char *
-replace(struct otd_store *s, uint64_t id, uint32_t key,
-        const void *bytes, size_t n)
-{
-    sqlite3_stmt *counters = s->stmts[STMT_MOVE_COUNTERS];
-    char *error;
-
-    sqlite3_bind_int64(counters, 1, key);
-    sqlite3_bind_int64(counters, 2, (int64_t) id);
-    bind_tunnel(s->stmts[STMT_UPDATE], id, key, bytes, n);
-    error = run(s, STMT_MOVE_COUNTERS, "cannot move counters to a new key");
-    if (!error) {
-        error = run(s, STMT_UPDATE, "cannot store a tunnel");
-    }
-    if (error ? sqlite3_errcode(s->file.db) == SQLITE_CONSTRAINT
-              : !sqlite3_changes(s->file.db)) {
-        free(error);
-        error = xasprintf("%s: key %"PRIu32" belongs to another tunnel",
-                          s->file.path, key);
-    }
-    return error;
-}
-
 char *
 otd_store_put(struct otd_store *s, uint64_t id, uint32_t key,
               const void *bytes, size_t n)
 {
-    char *error;
+    /* Almost always the first of the two does it. */
+    bool insert = key >= s->now.next_key;
+    char *error = check_transaction(s);
+    bool done = false;
 
-    bind_tunnel(s->stmts[STMT_INSERT], id, key, bytes, n);
-    error = run_inside(s, STMT_INSERT, "cannot store a tunnel");
-    if (!error && !sqlite3_changes(s->file.db)) {
-        error = replace(s, id, key, bytes, n);
+    for (int i = 0; i < 2 && !error && !done; i++, insert = !insert) {
+        enum statement which = insert ? STMT_INSERT : STMT_UPDATE;
+
+        bind_tunnel(s->stmts[which], id, key, bytes, n);
+        error = run(s, which, "cannot store a tunnel");
+        done = !error && sqlite3_changes(s->file.db);
+        s->now.n_tunnels += done && insert;
     }
-    if (OVS_UNLIKELY(error)) {
-        char *named = xasprintf("tunnel %"PRIu64": %s", id, error);
+    if (OVS_UNLIKELY(!done)) {
+        char *named = error
+            ? xasprintf("tunnel %"PRIu64": %s", id, error)
+            : xasprintf("tunnel %"PRIu64": %s: key %"PRIu32" belongs to "
+                        "another tunnel", id, s->file.path, key);
 
         free(error);
         error = named;
@@ -515,31 +578,43 @@ otd_store_put(struct otd_store *s, uint64_t id, uint32_t key,
 }
 
 char *
-otd_store_delete(struct otd_store *s, uint64_t id)
+otd_store_delete(struct otd_store *s, uint32_t key)
 {
     char *error;
 
-    sqlite3_bind_int64(s->stmts[STMT_DELETE_COUNTERS], 1, (int64_t) id);
-    sqlite3_bind_int64(s->stmts[STMT_DELETE], 1, (int64_t) id);
+    sqlite3_bind_int64(s->stmts[STMT_DELETE_COUNTERS], 1, key);
+    sqlite3_bind_int64(s->stmts[STMT_DELETE], 1, key);
     error = run_inside(s, STMT_DELETE_COUNTERS, "cannot delete counters");
     if (!error) {
         error = run(s, STMT_DELETE, "cannot delete a tunnel");
     }
+    if (!error) {
+        s->now.n_tunnels -= sqlite3_changes(s->file.db);
+    }
     return error;
+}
+
+/* 'name' is a literal. */
+static char *
+put_meta(struct otd_store *s, const char *name, uint64_t value,
+         const char *what)
+{
+    sqlite3_stmt *stmt = s->stmts[STMT_PUT_META];
+
+    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 2, value);
+    sqlite3_bind_int64(stmt, 3, row_sum(&value, 1, NULL, 0));
+    return run_inside(s, STMT_PUT_META, what);
 }
 
 char *
 otd_store_set_next_key(struct otd_store *s, uint32_t next_key)
 {
-    const uint64_t value = next_key;
-    char *error;
+    char *error = put_meta(s, "next_key", next_key,
+                           "cannot store the next key");
 
-    sqlite3_bind_int64(s->stmts[STMT_NEXT_KEY], 1, next_key);
-    sqlite3_bind_int64(s->stmts[STMT_NEXT_KEY], 2,
-                       row_sum(&value, 1, NULL, 0));
-    error = run_inside(s, STMT_NEXT_KEY, "cannot store the next key");
     if (!error) {
-        s->next_key = next_key;
+        s->now.next_key = next_key;
     }
     return error;
 }
@@ -568,14 +643,14 @@ otd_store_delete_tlv(struct otd_store *s, uint8_t idx)
 }
 
 char *
-otd_store_put_counters(struct otd_store *s, uint64_t id,
+otd_store_put_counters(struct otd_store *s, uint32_t key,
                        const struct otd_stored_counters *c)
 {
     sqlite3_stmt *stmt = s->stmts[STMT_PUT_COUNTERS];
     uint64_t values[8];
 
     counters_to_array(c, values);
-    sqlite3_bind_int64(stmt, 1, (int64_t) id);
+    sqlite3_bind_int64(stmt, 1, key);
     for (int i = 0; i < 8; i++) {
         sqlite3_bind_int64(stmt, 2 + i, (int64_t) values[i]);
     }
@@ -586,11 +661,18 @@ otd_store_put_counters(struct otd_store *s, uint64_t id,
 char *
 otd_store_commit(struct otd_store *s)
 {
-    char *error = run_inside(s, STMT_COMMIT, "cannot commit");
+    char *error = NULL;
 
+    if (s->now.n_tunnels != s->committed.n_tunnels) {
+        error = put_meta(s, "n_tunnels", s->now.n_tunnels,
+                         "cannot store the number of tunnels");
+    }
+    if (!error) {
+        error = run_inside(s, STMT_COMMIT, "cannot commit");
+    }
     if (!error) {
         s->in_transaction = false;
-        s->committed_next_key = s->next_key;
+        s->committed = s->now;
     }
     return error;
 }
@@ -605,7 +687,7 @@ otd_store_rollback(struct otd_store *s)
             sqlite3_reset(s->stmts[STMT_ROLLBACK]);
         }
         s->in_transaction = false;
-        s->next_key = s->committed_next_key;
+        s->now = s->committed;
     }
 }
 

@@ -3,7 +3,8 @@
 #define OTD_STORE_H 1
 
 /* The durable tunnel table: SQLite (WAL, synchronous=FULL, secure_delete), one
- * row per tunnel, in a directory of mode 0700.
+ * row per tunnel, in a directory of mode 0700.  A row is known by its tunnel's
+ * key.
  *
  * It is a log of what was promised, not a cache: the engine reads all of it
  * once at start and afterwards only writes.  One thread.  At most one
@@ -37,7 +38,7 @@ struct otd_stored_counters {
 
 struct otd_store_row {
     uint64_t id;                /* Tunnel id: any 64-bit value. */
-    uint32_t key;               /* The tunnel's key, unique. */
+    uint32_t key;               /* The tunnel's key: names the row. */
     const void *bytes;          /* Canonical request; borrowed, not NULL. */
     size_t n;
     struct otd_stored_counters counters;
@@ -60,7 +61,8 @@ void otd_store_close(struct otd_store *);
 
 /* Calls 'row' for every tunnel, in ascending key order, and 'tlv' for every
  * mapping.  A callback returns NULL to go on or an owned sentence to stop,
- * which is then returned (prefixed with the file's name). */
+ * which is then returned (prefixed with the file's name).  An id that stands
+ * twice is an error, which comes after the last 'row'. */
 char *otd_store_load(struct otd_store *,
                      char *(*row)(const struct otd_store_row *, void *aux),
                      char *(*tlv)(const struct otd_store_tlv *, void *aux),
@@ -72,17 +74,20 @@ char *otd_store_load(struct otd_store *,
 uint32_t otd_store_next_key(const struct otd_store *);
 
 char *otd_store_begin(struct otd_store *);
-/* Inserts, or replaces the tunnel with this id (its counters stay, also under
- * a new key).  A key that another tunnel has is an error. */
+/* Inserts, or replaces the request of the row of 'key'; its counters stay.
+ * The row of a key keeps its id: another one is an error.  That no id stands
+ * under two keys is the caller's part; only otd_store_load() looks.  Cheapest
+ * for a key that is above all others, and for a new one that is not below
+ * otd_store_next_key(). */
 char *otd_store_put(struct otd_store *, uint64_t id, uint32_t key,
                     const void *bytes, size_t n);
-/* With its counters.  An id that is not stored is no error. */
-char *otd_store_delete(struct otd_store *, uint64_t id);
+/* With its counters.  A key that is not stored is no error. */
+char *otd_store_delete(struct otd_store *, uint32_t key);
 char *otd_store_set_next_key(struct otd_store *, uint32_t);
 char *otd_store_put_tlv(struct otd_store *, const struct otd_store_tlv *);
 char *otd_store_delete_tlv(struct otd_store *, uint8_t index);
-/* An id that is not stored is no error; nothing is written then. */
-char *otd_store_put_counters(struct otd_store *, uint64_t id,
+/* A key that is not stored is no error; nothing is written then. */
+char *otd_store_put_counters(struct otd_store *, uint32_t key,
                              const struct otd_stored_counters *);
 /* Durable (fdatasync'ed) when this returns NULL. */
 char *otd_store_commit(struct otd_store *);

@@ -196,7 +196,7 @@ make_sample(void)
     put(s, 7, 1, "seven");
     put(s, UINT64_MAX, 2, "most");
     put(s, 9, 3, "");
-    no_error(otd_store_put_counters(s, 7, &c));
+    no_error(otd_store_put_counters(s, 1, &c));
     no_error(otd_store_put_tlv(s, &tlv));
     no_error(otd_store_set_next_key(s, 4));
     no_error(otd_store_commit(s));

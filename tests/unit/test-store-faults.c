@@ -286,37 +286,74 @@ END_TEST
 /* Rows that vanish without breaking the structure. */
 START_TEST(test_row_count)
 {
+    static const char *const damages[] = {
+        "DELETE FROM tunnel WHERE key = 20",
+        "DELETE FROM tunnel",
+        "INSERT INTO tunnel SELECT 999, id, request, sum FROM tunnel LIMIT 1",
+        "DELETE FROM meta WHERE name = 'n_tunnels'",
+    };
     struct ds ds = DS_EMPTY_INITIALIZER;
-    int root;
-    sqlite3 *db;
-    sqlite3_stmt *stmt;
+    const char *expected = make_larger_sample(&ds);
+    size_t n;
+    char *data = read_file(file("tunnels.db"), &n);
 
-    make_larger_sample(&ds);
-    ds_destroy(&ds);
-    /* Empty the index behind the table's back. */
-    ck_assert_int_eq(sqlite3_open(file("tunnels.db"), &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(
-        db, "SELECT rootpage FROM sqlite_schema WHERE type = 'index'"
-        " AND tbl_name = 'tunnel'", -1, &stmt, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-    root = sqlite3_column_int(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+        run_sql(damages[i]);
+        assert_error(try_open(), "%s/tunnels.db: the file is damaged (rows "
+                     "are missing or too many); restore it from a backup, or "
+                     "move it and tunnels.db-created away to start empty");
+        unlink(file("tunnels.db-wal"));
+        write_file(file("tunnels.db"), data, n);
+        no_error(load_or_error(expected));
+    }
 
-    char *sql = xasprintf(
-        "PRAGMA writable_schema = ON;"
-        "CREATE TABLE z(k INTEGER PRIMARY KEY, i INTEGER NOT NULL UNIQUE);"
-        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM"
-        " sqlite_schema WHERE tbl_name = 'z' AND type = 'index')"
-        " WHERE rootpage = %d;", root);
-    run_sql(sql);
-    free(sql);
+    /* The whole table replaced by an empty one behind its back. */
     run_sql("PRAGMA writable_schema = ON;"
-            "DELETE FROM sqlite_schema WHERE tbl_name = 'z'");
+            "CREATE TABLE z(k INTEGER PRIMARY KEY);"
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM"
+            " sqlite_schema WHERE name = 'z') WHERE name = 'tunnel';");
+    run_sql("PRAGMA writable_schema = ON;"
+            "DELETE FROM sqlite_schema WHERE name = 'z'");
     char *error = try_open();
     ck_assert_ptr_nonnull(error);
     ck_assert_msg(strstr(error, "the file is damaged") != NULL, "%s", error);
     free(error);
+    free(data);
+    ds_destroy(&ds);
+}
+END_TEST
+
+START_TEST(test_meta)
+{
+    static const struct {
+        const char *sql;
+        const char *what;
+    } damages[] = {
+        { "UPDATE meta SET value = 5 WHERE name = 'next_key'",
+          "the next key fails its check sum" },
+        { "UPDATE meta SET value = 5 WHERE name = 'n_tunnels'",
+          "the number of tunnels fails its check sum" },
+        { "UPDATE meta SET name = 'oext_key' WHERE name = 'next_key'",
+          "table meta has a row of another name" },
+    };
+
+    make_sample();
+    size_t n;
+    char *data = read_file(file("tunnels.db"), &n);
+
+    for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+        run_sql(damages[i].sql);
+        char *format = xasprintf(
+            "%%s/tunnels.db: the file is damaged (%s); restore it from a "
+            "backup, or move it and tunnels.db-created away to start empty",
+            damages[i].what);
+        assert_error(try_open(), format);
+        free(format);
+        unlink(file("tunnels.db-wal"));
+        write_file(file("tunnels.db"), data, n);
+    }
+    no_error(try_open());
+    free(data);
 }
 END_TEST
 
@@ -691,59 +728,6 @@ START_TEST(test_first_start_without_room)
 }
 END_TEST
 
-/* ---- The log. */
-
-static off_t
-log_size(void)
-{
-    struct stat st;
-
-    ck_assert_int_eq(stat(file("tunnels.db-wal"), &st), 0);
-    return st.st_size;
-}
-
-static void
-commit_blob(struct otd_store *s, uint64_t id, size_t n)
-{
-    char *bytes = xzalloc(n);
-
-    no_error(otd_store_begin(s));
-    no_error(otd_store_put(s, id, id, bytes, n));
-    no_error(otd_store_commit(s));
-    free(bytes);
-}
-
-START_TEST(test_idle_bounds_the_log)
-{
-    struct otd_store *s = open_store();
-
-    for (int i = 1; i <= 200; i++) {
-        commit_blob(s, i % 50 + 1, 200000);
-        otd_store_idle(s);
-    }
-    ck_assert_int_gt(log_size(), 4 << 20);
-    ck_assert_int_lt(log_size(), 6 << 20);
-    otd_store_close(s);
-}
-END_TEST
-
-START_TEST(test_busy_bounds_the_log)
-{
-    struct otd_store *s = open_store();
-    off_t max = 0;
-
-    for (int i = 1; i <= 150; i++) {
-        commit_blob(s, i % 5 + 1, 1 << 20);
-        max = MAX(max, log_size());
-    }
-    ck_assert_int_gt(max, 120 << 20);
-    ck_assert_int_lt(max, 132 << 20);
-    /* After the log began anew it was cut to its usual size. */
-    ck_assert_int_le(log_size(), 64 << 20);
-    otd_store_close(s);
-}
-END_TEST
-
 Suite *
 faults_suite(void)
 {
@@ -759,13 +743,12 @@ faults_suite(void)
         test_flipped_bytes,
         test_zeroed_page,
         test_row_count,
+        test_meta,
         test_kill,
         test_kill_in_transaction,
         test_file_size_limit,
         test_full_tmpfs,
         test_first_start_without_room,
-        test_idle_bounds_the_log,
-        test_busy_bounds_the_log,
     };
     Suite *suite = suite_create("store under faults");
     TCase *tc = tcase_create("faults");

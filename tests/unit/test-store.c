@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "openvswitch/dynamic-string.h"
 #include "tests/unit/store-fixture.h"
 #include "util.h"
 
@@ -72,7 +73,7 @@ START_TEST(test_every_id_and_key)
     s = open_store();
     ck_assert_uint_eq(otd_store_next_key(s), UINT32_MAX);
     no_error(otd_store_begin(s));
-    no_error(otd_store_delete(s, 1));
+    no_error(otd_store_delete(s, 5));
     no_error(otd_store_commit(s));
     assert_contents(s, "0 9223372036854775808 b\n"
                        "2147483648 9223372036854775807 c\n"
@@ -89,26 +90,57 @@ START_TEST(test_replace_and_delete)
     no_error(otd_store_begin(s));
     put(s, 10, 1, "one");
     put(s, 20, 2, "two");
-    no_error(otd_store_put_counters(s, 10, &c));
+    no_error(otd_store_put_counters(s, 1, &c));
     no_error(otd_store_commit(s));
 
     no_error(otd_store_begin(s));
-    put(s, 10, 1, "one again");         /* The counters stay, */
+    put(s, 10, 1, "one again");         /* The counters stay. */
     no_error(otd_store_commit(s));
     assert_contents(s, "1 10 one again [9 0 0 0 0 0 0 0]\n2 20 two\n");
 
     no_error(otd_store_begin(s));
-    put(s, 10, 3, "moved");             /* also under a new key. */
+    no_error(otd_store_delete(s, 1));
+    put(s, 10, 3, "moved");             /* A new row: from zero. */
     no_error(otd_store_commit(s));
-    assert_contents(s, "2 20 two\n3 10 moved [9 0 0 0 0 0 0 0]\n");
+    assert_contents(s, "2 20 two\n3 10 moved\n");
 
     no_error(otd_store_begin(s));
-    no_error(otd_store_delete(s, 10));
+    no_error(otd_store_put_counters(s, 3, &c));
+    no_error(otd_store_delete(s, 3));
     no_error(otd_store_delete(s, 4711));
-    no_error(otd_store_put_counters(s, 10, &c));
+    no_error(otd_store_put_counters(s, 3, &c));
     put(s, 30, 3, "heir");              /* No counters of the former key 3. */
     no_error(otd_store_commit(s));
     assert_contents(s, "2 20 two\n3 30 heir\n");
+    otd_store_close(s);
+    s = open_store();
+    assert_contents(s, "2 20 two\n3 30 heir\n");
+    otd_store_close(s);
+}
+END_TEST
+
+/* What is below the next key is looked for first, what is above is not; both
+ * kinds of tunnel may be there already, or not. */
+START_TEST(test_replace_around_next_key)
+{
+    struct otd_store *s = open_store();
+
+    no_error(otd_store_begin(s));
+    put(s, 50, 5, "above, new");
+    no_error(otd_store_commit(s));
+    no_error(otd_store_begin(s));
+    put(s, 50, 5, "above, there");
+    no_error(otd_store_set_next_key(s, 6));
+    put(s, 40, 4, "below, new");
+    no_error(otd_store_commit(s));
+    assert_contents(s, "4 40 below, new\n5 50 above, there\n");
+    no_error(otd_store_begin(s));
+    put(s, 40, 4, "below, there");
+    no_error(otd_store_commit(s));
+    otd_store_close(s);
+
+    s = open_store();
+    assert_contents(s, "4 40 below, there\n5 50 above, there\n");
     otd_store_close(s);
 }
 END_TEST
@@ -121,13 +153,14 @@ START_TEST(test_keys_are_unique)
     no_error(otd_store_begin(s));
     put(s, 10, 1, "one");
     put(s, 20, 2, "two");
-    no_error(otd_store_put_counters(s, 10, &c));
-    no_error(otd_store_put_counters(s, 20, &c));
+    no_error(otd_store_put_counters(s, 1, &c));
+    no_error(otd_store_put_counters(s, 2, &c));
     no_error(otd_store_commit(s));
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
         no_error(otd_store_begin(s));
-        assert_error(otd_store_put(s, i ? 20 : 30, 1, "x", 1), i
+        no_error(otd_store_set_next_key(s, i < 2 ? 1 : 3));
+        assert_error(otd_store_put(s, i % 2 ? 20 : 30, 1, "x", 1), i % 2
                      ? "tunnel 20: %s/tunnels.db: key 1 belongs to another "
                        "tunnel"
                      : "tunnel 30: %s/tunnels.db: key 1 belongs to another "
@@ -136,6 +169,38 @@ START_TEST(test_keys_are_unique)
     }
     assert_contents(s, "1 10 one [9 0 0 0 0 0 0 0]\n"
                        "2 20 two [9 0 0 0 0 0 0 0]\n");
+    otd_store_close(s);
+}
+END_TEST
+
+START_TEST(test_ids_are_unique)
+{
+    struct ds ds = DS_EMPTY_INITIALIZER;
+    struct otd_store *s = open_store();
+
+    /* In whatever order the ids are, and next to each other or not. */
+    no_error(otd_store_begin(s));
+    put(s, 10, 1, "one");
+    put(s, UINT64_MAX, 2, "two");
+    put(s, 5, 3, "three");
+    no_error(otd_store_commit(s));
+    for (uint32_t key = 1; key <= 3; key++) {
+        no_error(otd_store_begin(s));
+        put(s, UINT64_MAX, 10, "again");
+        no_error(otd_store_commit(s));
+        assert_error(dump(s, &ds), "%s/tunnels.db: the file is damaged "
+                     "(tunnel 18446744073709551615 stands twice); restore it "
+                     "from a backup, or move it and tunnels.db-created away "
+                     "to start empty");
+        no_error(otd_store_begin(s));
+        no_error(otd_store_delete(s, 10));
+        if (key != 2) {
+            no_error(otd_store_delete(s, key));
+        }
+        no_error(otd_store_commit(s));
+    }
+    assert_contents(s, "2 18446744073709551615 two\n");
+    ds_destroy(&ds);
     otd_store_close(s);
 }
 END_TEST
@@ -172,9 +237,9 @@ START_TEST(test_rollback)
     otd_store_rollback(s);              /* Without a transaction: nothing. */
     no_error(otd_store_begin(s));
     ck_assert(otd_store_in_transaction(s));
-    put(s, 7, 50, "changed");
+    put(s, 7, 1, "changed");
     put(s, 8, 51, "new");
-    no_error(otd_store_delete(s, 9));
+    no_error(otd_store_delete(s, 3));
     no_error(otd_store_delete_tlv(s, 0));
     no_error(otd_store_set_next_key(s, 52));
     ck_assert_uint_eq(otd_store_next_key(s), 52);
@@ -512,6 +577,61 @@ START_TEST(test_directory_of_another)
 }
 END_TEST
 
+/* ---- The log. */
+
+static off_t
+log_size(void)
+{
+    struct stat st;
+
+    ck_assert_int_eq(stat(file("tunnels.db-wal"), &st), 0);
+    return st.st_size;
+}
+
+/* 'fill' has to differ from what is there: equal pages are not written. */
+static void
+commit_blob(struct otd_store *s, uint32_t key, size_t n, int fill)
+{
+    char *bytes = xmalloc(n);
+
+    memset(bytes, fill, n);
+    no_error(otd_store_begin(s));
+    no_error(otd_store_put(s, key, key, bytes, n));
+    no_error(otd_store_commit(s));
+    free(bytes);
+}
+
+START_TEST(test_idle_bounds_the_log)
+{
+    struct otd_store *s = open_store();
+
+    for (int i = 1; i <= 200; i++) {
+        commit_blob(s, i % 50 + 1, 200000, i);
+        otd_store_idle(s);
+    }
+    ck_assert_int_gt(log_size(), 4 << 20);
+    ck_assert_int_lt(log_size(), 6 << 20);
+    otd_store_close(s);
+}
+END_TEST
+
+START_TEST(test_busy_bounds_the_log)
+{
+    struct otd_store *s = open_store();
+    off_t max = 0;
+
+    for (int i = 1; i <= 150; i++) {
+        commit_blob(s, i % 5 + 1, 1 << 20, i);
+        max = MAX(max, log_size());
+    }
+    ck_assert_int_gt(max, 120 << 20);
+    ck_assert_int_lt(max, 132 << 20);
+    /* After the log began anew it was cut to its usual size. */
+    ck_assert_int_le(log_size(), 64 << 20);
+    otd_store_close(s);
+}
+END_TEST
+
 Suite *
 table_suite(void)
 {
@@ -521,7 +641,9 @@ table_suite(void)
         test_round_trip,
         test_every_id_and_key,
         test_replace_and_delete,
+        test_replace_around_next_key,
         test_keys_are_unique,
+        test_ids_are_unique,
         test_tlv,
         test_rollback,
         test_misuse,
@@ -539,11 +661,14 @@ table_suite(void)
         test_read_only_directory,
         test_read_only_file,
         test_directory_of_another,
+        test_idle_bounds_the_log,
+        test_busy_bounds_the_log,
     };
     Suite *suite = suite_create("store");
     TCase *tc = tcase_create("table");
 
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
     for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
         tcase_add_test(tc, tests[i]);
     }
