@@ -88,10 +88,18 @@ CLEANFILES += $(EXTRA_PROGRAMS)
 # The transport: the mailbox alone, then all of it with an independent client.
 # tests/transport-load measures what it can carry by itself.
 FAKE_TRANSPORT = tests/fake-transport.c tests/fake-transport.h
+TRANSPORT_TESTS = \
+	tests/unit/test-fake-transport \
+	tests/unit/test-mailbox
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test-mailbox
-TESTS += tests/unit/test-mailbox
+check_PROGRAMS += $(TRANSPORT_TESTS)
+TESTS += $(TRANSPORT_TESTS)
 endif
+tests_unit_test_fake_transport_SOURCES = \
+	tests/unit/test-fake-transport.c $(FAKE_TRANSPORT)
+tests_unit_test_fake_transport_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_fake_transport_LDADD = \
+	lib/libotdlib.a $(CHECK_LIBS) $(OVS_LIBS)
 tests_unit_test_mailbox_SOURCES = tests/unit/test-mailbox.c
 tests_unit_test_mailbox_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_mailbox_LDADD = \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
-#include "fake-transport.h"
+#include "tests/fake-transport.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
