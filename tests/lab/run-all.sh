@@ -10,7 +10,7 @@
 # lab: -n 3 -B
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-all=(encap decap)
+all=(encap decap match ipv6 chain pair restart)
 
 if [ -z "${LAB_LIB:-}" ]; then
     # Outside: the stubs of the client are made once, where that is fast.

@@ -145,11 +145,11 @@ def parse(words):
 
 
 def error_text(error):
-    for field, enum in ERRORS.items():
-        if error.error_message.HasField(field):
-            value = getattr(error.error_message, field)
-            return "%s %s: %s" % (field, enum.Name(value), error.error_string)
-    return error.error_string
+    """The enums that are not 0 (which cannot be told from absent), the text."""
+    names = ["%s %s: " % (field, enum.Name(getattr(error.error_message, field)))
+             for field, enum in ERRORS.items()
+             if getattr(error.error_message, field)]
+    return "".join(names) + error.error_string
 
 
 def cmd_send(*words):

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# IPv6 outside and inside, and beside IPv4.
+#
+# lab: -n 3 -B
+# shellcheck source=tests/lab/common.sh
+. "${BASH_SOURCE[0]%/*}/common.sh"
+
+# By hand: Ethernet, type 0x86dd; IPv6 (RFC 8200): version 6, payload length 4, no next
+# header (59), hop limit 64, fd00:10::1 > fd00:10::9; 4 bytes.
+V6="86dd 60000000 00043b40 fd000010000000000000000000000001 fd000010000000000000000000000009 74657374"
+V6=${V6// /}
+OUT6=525400000009525400000001$V6
+V6BACK="86dd 60000000 00043b40 fd000010000000000000000000000009 fd000010000000000000000000000001 74657374"
+IN6=525400000001525400000009${V6BACK// /}
+# And IPv4, as in encap.sh and decap.sh.
+OUT4=525400000009525400000001080045000020000100004011
+OUT4+=66c30a0000010a00000903e807d0000c000074657374
+IN4=525400000001525400000009080045000020000100004011
+IN4+=66c30a0000090a00000103e807d0000c000074657374
+drops="in-drops 0/0 out-drops 0/0"
+
+case_begin "IPv6 outside"
+check "$CASE: created" tunnel 1 send \
+    encap 1 in=vm1 dst=10.0.0.9/32 local=fd00:16::1 remote=fd00:16::9 vni=0x1234 , \
+    encap 2 in=vm1 dst=fd00:10::9/128 remote=fd00:16::9 vni=0xabcdef oam=1 critical=1 \
+        opt=0102:83:aabbccdd , \
+    decap 3 src=fd00:16::9/128 dst=fd00:16::1/128 gvni=1 , \
+    decap 4 src=fd00:16::/64 gvni=2 , decap 5 src=fd00:17::/64 gvni=3
+capture wire peer p0 'udp port 6081 and src host fd00:16::1'
+capture arrived vm1 eth0 "ether src $PEER_MAC"
+send 1 $OUT4
+send 1 $OUT6
+peer_udp6 "0000655800000100 $IN4"
+peer_udp6 "0240655800000200 01028301aabbccdd $IN6" 2
+peer_udp6 "0000655800000300 $IN6" 3
+assert_datagrams "$CASE: the wire" wire \
+    "fd00:16::1 > fd00:16::9 ttl 64 port 6081: 0000655800123400$OUT4" \
+    "fd00:16::1 > fd00:16::9 ttl 64 port 6081: 02c06558abcdef0001028301aabbccdd$OUT6"
+assert_frames "$CASE: VM 1" arrived $IN4 $IN6 $IN6
+assert_stats "$CASE: counted" 1 "1: in 0/0 out 1/46 $drops" "2: in 0/0 out 1/58 $drops" \
+    "3: in 1/46 out 0/0 $drops" "4: in 2/116 out 0/0 $drops" "5: in 0/0 out 0/0 $drops"
+case_end
+
+case_begin "IPv6 inside IPv4"
+check "$CASE: created" tunnel 1 send \
+    encap 1 in=vm1 dst=fd00:10::9/128 remote=172.16.0.9 vni=1 , \
+    decap 2 src=172.16.0.9/32 gvni=1 gdst=fd00:10::1/128
+capture wire peer p0 'udp port 6081 and src host 172.16.0.1'
+capture arrived vm1 eth0 "ether src $PEER_MAC"
+send 1 $OUT6
+peer_udp "0000655800000100 $IN6"
+peer_udp "0000655800000100 $IN4"
+assert_datagrams "$CASE: the wire" wire \
+    "172.16.0.1 > 172.16.0.9 ttl 64 port 6081: 0000655800000100$OUT6"
+assert_frames "$CASE: VM 1" arrived $IN6
+case_end
+
+case_begin "the kernel's geneve device over IPv6"
+peer_geneve 77 fd00:16::1
+peer_geneve_ip6
+check "$CASE: created" tunnel 1 send \
+    decap 1 src=fd00:16::9/128 gvni=77 gdst=10.0.0.1/32 , \
+    decap 2 src=fd00:16::9/128 gvni=77 gdst=fd00:10::1/128 , \
+    encap 3 in=vm1 dst=10.0.0.9/32 remote=fd00:16::9 vni=77 , \
+    encap 4 in=vm1 dst=fd00:10::9/128 remote=fd00:16::9 vni=77
+check "$CASE: VM 1 pings it over IPv4" vm 1 ping -q -i 0.05 -W 2 -c 3 10.0.0.9
+check "$CASE: and over IPv6" vm 1 ping -q -i 0.05 -W 2 -c 4 fd00:10::9
+check "$CASE: it pings VM 1 over IPv6" peer ping -q -i 0.05 -W 2 -c 2 fd00:10::1
+assert_stats "$CASE: counted" 1 "1: in 3/294 out 0/0 $drops" "2: in 6/708 out 0/0 $drops" \
+    "3: in 0/0 out 3/294 $drops" "4: in 0/0 out 6/708 $drops"
+peer_geneve_gone
+case_end
+
+# A datapath flow that looked at both tun_src and tun_ipv6_src would be refused by the
+# kernel, and every packet would go to ovs-vswitchd.
+misses() { hv 1 ovs-dpctl show | sed -n 's/.*missed:\([0-9]*\).*/\1/p'; }
+case_begin "IPv4 and IPv6 outside, at the same time"
+check "$CASE: created" tunnel 1 send \
+    decap 1 src=172.16.0.9/32 dst=172.16.0.1/32 gvni=1 , \
+    decap 2 src=fd00:16::9/128 dst=fd00:16::1/128 gvni=1 , \
+    decap 5 src=172.16.0.9/32 gvni=5 next=recirculate , \
+    decap 6 src=fd00:16::9/128 gvni=6 next=recirculate , \
+    encap 7 after=5 dst=10.0.0.1/32 remote=fd00:16::9 vni=7 , \
+    encap 8 after=6 dst=10.0.0.1/32 remote=172.16.0.9 vni=8 , \
+    encap 3 in=vm1 dst=10.0.0.9/32 remote=fd00:16::9 vni=1 , \
+    encap 4 in=vm1 dst=fd00:10::9/128 remote=172.16.0.9 vni=1
+before=$(misses)
+peer_udp "0000655800000100 $IN4" 100
+peer_udp6 "0000655800000100 $IN4" 100
+peer_udp "0000655800000500 $IN4" 100
+peer_udp6 "0000655800000600 $IN4" 100
+send 1 $OUT4 100
+send 1 $OUT6 100
+assert_stats "$CASE: counted" 1 "1: in 100/4600 out 0/0 $drops" \
+    "2: in 100/4600 out 0/0 $drops" "5: in 100/4600 out 0/0 $drops" \
+    "6: in 100/4600 out 0/0 $drops" "7: in 0/0 out 100/4600 $drops" \
+    "8: in 0/0 out 100/4600 $drops" "3: in 0/0 out 100/4600 $drops" \
+    "4: in 0/0 out 100/5800 $drops"
+after=$(misses)
+check "$CASE: the kernel forwards: $((after - before)) of 600 packets went to ovs-vswitchd" \
+    test $((after - before)) -lt 300
+case_end
+
+finish
