@@ -3,6 +3,7 @@
 #include "engine/internal.h"
 
 #include <inttypes.h>
+#include "hash.h"
 #include "util.h"
 
 /* A chain longer than this runs into the switch's own limit on resubmits. */
@@ -59,6 +60,7 @@ forget_pendings(struct otd_group *group)
     }
     ovs_list_init(&group->pendings);
     group->n_pendings = 0;
+    hmap_clear(&group->leaving);
 }
 
 struct otd_pending *
@@ -101,6 +103,33 @@ compile_present(const struct otd_group *group, const struct otd_tunnel *t,
                        flows);
 }
 
+struct otd_tunnel *
+otd_group_find_leaving(const struct otd_group *group, uint64_t id)
+{
+    struct otd_pending *p;
+
+    HMAP_FOR_EACH_WITH_HASH (p, leaving, hash_uint64(id), &group->leaving) {
+        if (p->tunnel->id == id) {
+            return p->tunnel;
+        }
+    }
+    return NULL;
+}
+
+/* Remembers which request named another tunnel, to blame it if that is amiss. */
+static void
+note_naming(struct otd_group *group, struct otd_pending *p, struct otd_txn *txn,
+            uint32_t index)
+{
+    if (group->n_namings >= group->allocated_namings) {
+        group->namings = x2nrealloc(group->namings, &group->allocated_namings,
+                                    sizeof *group->namings);
+    }
+    group->namings[group->n_namings++] = (struct otd_naming) {
+        .pending = p, .txn = txn, .index = index, .after = p->tunnel->after,
+    };
+}
+
 /* Takes back flows of 't' that this group has already staged. */
 static void
 unstage(struct otd_group *group, struct otd_tunnel *t)
@@ -133,6 +162,30 @@ bank_removed(struct otd_engine *engine, struct otd_tunnel *t)
     }
 }
 
+/* Removes all flows that the switch has of 't'. */
+static void
+unplug(struct otd_group *group, struct otd_tunnel *t)
+{
+    struct otd_engine *engine = group->engine;
+
+    otd_flows_clear(&engine->scratch2);
+    compile_present(group, t, &engine->scratch);
+    otd_stage_difference(&group->stage, &engine->scratch, &engine->scratch2,
+                         t->installed.key);
+    bank_removed(engine, t);
+    t->installed.active = false;
+}
+
+static bool
+same_match(const struct otd_spec *a, const struct otd_spec *b)
+{
+    struct otd_match_key x, y;
+
+    otd_match_key_init(&x, a);
+    otd_match_key_init(&y, b);
+    return !memcmp(&x, &y, sizeof x);
+}
+
 /* Brings the flows of 't' to what they should be now. */
 static void
 stage_tunnel(struct otd_group *group, struct otd_tunnel *t,
@@ -144,14 +197,9 @@ stage_tunnel(struct otd_group *group, struct otd_tunnel *t,
     otd_flows_clear(&engine->scratch);
     otd_flows_clear(&engine->scratch2);
     compile_present(group, t, &engine->scratch);
-    if (t->pending->exists) {
-        otd_tunnel_wanted_facts(engine, t, &facts, NULL);
-        otd_compile_tunnel(spec, &facts, &engine->bridge, &engine->tlvs,
-                           &engine->scratch2);
-    } else {
-        facts = t->installed;
-        facts.active = false;
-    }
+    otd_tunnel_wanted_facts(engine, t, &facts, NULL);
+    otd_compile_tunnel(spec, &facts, &engine->bridge, &engine->tlvs,
+                       &engine->scratch2);
     otd_stage_difference(&group->stage, &engine->scratch, &engine->scratch2,
                          t->installed.key);
     bank_removed(engine, t);
@@ -176,6 +224,7 @@ new_tunnel(struct otd_engine *engine, uint64_t id)
             engine->table.next_key = 1;
         }
     } while (otd_table_by_key(&engine->table, engine->table.next_key));
+    otd_table_insert_key(&engine->table, t);
     return t;
 }
 
@@ -308,7 +357,7 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
 {
     struct otd_engine *engine = group->engine;
     struct otd_tunnel *t = otd_table_find(&engine->table, patch->id);
-    struct otd_spec spec;
+    struct otd_spec old, spec;
     struct otd_caps caps;
 
     if (!t) {
@@ -319,7 +368,8 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     if (otd_faults_any(faults)) {
         return;
     }
-    otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+    otd_tunnel_decode(engine, t->bytes, t->n_bytes, &old);
+    spec = old;
     otd_spec_merge(&spec, patch, faults);
     if (otd_faults_any(faults)) {
         return;
@@ -336,6 +386,10 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     struct otd_pending *p = otd_group_touch(group, t);
 
     unstage(group, t);
+    if (!same_match(&old, &spec)) {
+        /* Now, not at the end: a later request may take over the match. */
+        unplug(group, t);
+    }
     engine->tlv_gc_wanted |= t->has_options;
     otd_table_remove(&engine->table, t);
     if (p->existed && !p->old_bytes) {
@@ -367,10 +421,13 @@ apply_delete(struct otd_group *group, const struct otd_spec *spec,
     unstage(group, t);
     engine->tlv_gc_wanted |= t->has_options;
     /* Now, not at the end: a later request may take over the match. */
+    unplug(group, t);
     t->pending->exists = false;
-    stage_tunnel(group, t, NULL);
-    t->pending->staged = false;
     otd_table_remove(&engine->table, t);
+    if (t->pending->existed) {
+        hmap_insert(&group->leaving, &t->pending->leaving,
+                    hash_uint64(t->id));
+    }
     *tp = t;
 }
 
@@ -444,6 +501,9 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
 
         p->txn = txn;
         p->index = index;
+        if (spec.match.tunnel_id && !gone) {
+            note_naming(group, p, txn, index);
+        }
         txn->n_created += spec.operation == OTD_OP_CREATE;
         error = (gone ? otd_store_delete(engine->store, t->installed.key)
                  : put_row(group, t));
@@ -500,18 +560,15 @@ old_after(const struct otd_engine *engine, const struct otd_pending *p)
     return spec.match.tunnel_id;
 }
 
-/* A reference that leads nowhere, in a circle, or too far. */
-static bool
-check_reference(const struct otd_group *group, const struct otd_pending *p)
+/* What is wrong with the tunnel that 't' names: it is not there, it leads in a
+ * circle or too far.  Owned; NULL if nothing is. */
+static char *
+check_reference(const struct otd_group *group, const struct otd_tunnel *t)
 {
     const struct otd_table *table = &group->engine->table;
-    const struct otd_tunnel *t = p->tunnel;
     const struct otd_tunnel *o = t;
     char *text = NULL;
 
-    if (!t->after || !p->exists || !p->txn) {
-        return true;
-    }
     if (!otd_table_find(table, t->after)) {
         text = xasprintf("there is no tunnel %"PRIu64"; create it before or in "
                          "the same stream", t->after);
@@ -526,40 +583,53 @@ check_reference(const struct otd_group *group, const struct otd_pending *p)
                              "%d tunnels", t->after, CHAIN_MAX);
         }
     }
-    if (text) {
-        otd_txn_force_failure(p->txn, p->index, OTD_FAULT_MATCH_TUNNEL_ID,
-                              "match_criteria.tunnel_id", text);
-        free(text);
-        return false;
-    }
-    return true;
+    return text;
 }
 
 /* What a chain of overlays cannot be in one pass of the switch. */
-static bool
-check_chain_kind(const struct otd_group *group, const struct otd_pending *p)
+static char *
+check_chain_kind(const struct otd_group *group, const struct otd_tunnel *t)
 {
-    const struct otd_tunnel *t = p->tunnel;
-    const struct otd_tunnel *prev;
-    char *text = NULL;
+    const struct otd_tunnel *prev = otd_table_find(&group->engine->table,
+                                                   t->after);
 
-    if (!t->after || !p->exists || !p->txn
-        || !(prev = otd_table_find(&group->engine->table, t->after))) {
-        return true;
+    return (prev && prev->kind == OTD_KIND_GENEVE_ENCAP
+            && t->kind == OTD_KIND_GENEVE_ENCAP
+            ? xasprintf("a geneve encap after tunnel %"PRIu64" (geneve "
+                        "encap): a second overlay encapsulation cannot be "
+                        "expressed in one pass of the switch", prev->id)
+            : NULL);
+}
+
+/* Finds references that cannot stand and forces the requests that made them to
+ * fail: all that named the same tunnel, at once.  True if there are none. */
+static bool
+check_references(struct otd_group *group)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < group->n_namings; i++) {
+        const struct otd_naming *n = &group->namings[i];
+        const struct otd_tunnel *t = n->pending->tunnel;
+        enum otd_fault_kind kind = OTD_FAULT_MATCH_TUNNEL_ID;
+        char *text;
+
+        if (!n->pending->exists || t->after != n->after) {
+            continue;           /* Deleted, or it names another one since. */
+        }
+        text = check_reference(group, t);
+        if (!text) {
+            text = check_chain_kind(group, t);
+            kind = OTD_FAULT_TUNNEL_NOT_SUPPORTED;
+        }
+        if (text) {
+            otd_txn_force_failure(n->txn, n->index, kind,
+                                  "match_criteria.tunnel_id", text);
+            free(text);
+            ok = false;
+        }
     }
-    if (prev->kind == OTD_KIND_GENEVE_ENCAP
-        && t->kind == OTD_KIND_GENEVE_ENCAP) {
-        text = xasprintf("a geneve encap after tunnel %"PRIu64" (geneve "
-                         "encap): a second overlay encapsulation cannot be "
-                         "expressed in one pass of the switch", prev->id);
-    }
-    if (text) {
-        otd_txn_force_failure(p->txn, p->index, OTD_FAULT_TUNNEL_NOT_SUPPORTED,
-                              "match_criteria.tunnel_id", text);
-        free(text);
-        return false;
-    }
-    return true;
+    return ok;
 }
 
 bool
@@ -567,18 +637,16 @@ otd_group_finish(struct otd_group *group)
 {
     struct otd_engine *engine = group->engine;
     struct otd_pending *p;
-    bool ok = true;
 
+    if (!check_references(group)) {
+        return false;
+    }
     /* The list grows while it is walked, at its end, by tunnels that no request
      * touched: these have neighbours already taken care of. */
     LIST_FOR_EACH (p, node, &group->pendings) {
         if (p->txn) {
             touch_around(group, p->tunnel, old_after(engine, p));
         }
-        ok = check_reference(group, p) && check_chain_kind(group, p) && ok;
-    }
-    if (!ok) {
-        return false;
     }
 
     LIST_FOR_EACH (p, node, &group->pendings) {
@@ -629,6 +697,7 @@ undo_one(struct otd_engine *engine, struct otd_pending *p)
         t->drop = p->old_drop;
         t->pending = NULL;
     } else {
+        otd_table_remove_key(&engine->table, t);
         otd_tunnel_free(t);
     }
 }
@@ -662,6 +731,7 @@ otd_group_free_pendings(struct otd_group *group)
         if (p->exists) {
             p->tunnel->pending = NULL;
         } else {
+            otd_table_remove_key(&group->engine->table, p->tunnel);
             otd_tunnel_free(p->tunnel);
         }
         free(p->old_bytes);

@@ -120,6 +120,7 @@ load_row(const struct otd_store_row *row, void *engine_)
     t->id = row->id;
     t->installed.key = row->key;
     t->installed.in_port = OFPP_NONE;
+    otd_table_insert_key(&engine->table, t);
     otd_table_insert(&engine->table, t, &spec, xmemdup(row->bytes, row->n),
                      row->n);
     otd_counters_load(t, &row->counters);
@@ -457,6 +458,10 @@ otd_engine_get(const struct otd_engine *engine, uint64_t id,
 {
     const struct otd_tunnel *t = otd_table_find(&engine->table, id);
 
+    if (t && fill_view(t, view)) {
+        return true;
+    }
+    t = engine->group ? otd_group_find_leaving(engine->group, id) : NULL;
     return t && fill_view(t, view);
 }
 

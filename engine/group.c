@@ -25,6 +25,7 @@ VLOG_DEFINE_THIS_MODULE(group);
 #define SHARED_MAX 4096
 
 #define PORT_WAIT_MS 5000
+#define MAX_REREADS 2
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 20);
 
@@ -56,10 +57,11 @@ group_create(struct otd_engine *engine)
     ovs_assert(!engine->group);
     group->engine = engine;
     group->started_at = time_msec();
-    group->old_tlvs = engine->tlvs;
+    hmap_init(&group->leaving);
     ovs_list_init(&group->txns);
     ovs_list_init(&group->pendings);
     ovs_list_init(&group->pending_chunks);
+    group->fixed_tlvs = engine->fixed_tlvs;
     otd_stage_init(&group->stage, engine->ctl);
     engine->group = group;
     return group;
@@ -95,6 +97,7 @@ group_roll_back(struct otd_group *group)
     }
     otd_stage_destroy(&group->stage);
     otd_stage_init(&group->stage, engine->ctl);
+    group->n_namings = 0;
     group->new_tlvs = 0;        /* tlv.c removes what nobody uses. */
 }
 
@@ -103,6 +106,8 @@ group_free(struct otd_group *group)
 {
     otd_stage_destroy(&group->stage);
     group->engine->group = NULL;
+    hmap_destroy(&group->leaving);
+    free(group->namings);
     free(group);
 }
 
@@ -292,10 +297,12 @@ group_stage_fixed(struct otd_group *group)
 {
     struct otd_engine *engine = group->engine;
 
-    if (memcmp(&group->old_tlvs, &engine->tlvs, sizeof engine->tlvs)) {
+    group->fixed_tlvs = engine->tlvs;
+    if (memcmp(&engine->fixed_tlvs, &engine->tlvs, sizeof engine->tlvs)) {
         otd_flows_clear(&engine->scratch);
         otd_flows_clear(&engine->scratch2);
-        otd_compile_fixed(&engine->bridge, &group->old_tlvs, &engine->scratch);
+        otd_compile_fixed(&engine->bridge, &engine->fixed_tlvs,
+                          &engine->scratch);
         otd_compile_fixed(&engine->bridge, &engine->tlvs, &engine->scratch2);
         otd_stage_difference(&group->stage, &engine->scratch,
                              &engine->scratch2, 0);
@@ -367,6 +374,28 @@ group_blame(struct otd_group *group)
     return n && !group->stage.error;
 }
 
+/* Somebody else has changed the option map meanwhile: reads it again, and then
+ * tries again.  False if that has been tried often enough. */
+static bool
+group_reread(struct otd_group *group)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_txn *txn;
+
+    if (!group->stage.message_refused) {
+        return false;
+    }
+    LIST_FOR_EACH (txn, node, &group->txns) {
+        if (txn->n_rereads++ >= MAX_REREADS) {
+            return false;
+        }
+    }
+    engine->resync = true;
+    engine->resync_at = time_msec();
+    group_disband(group);
+    return true;
+}
+
 static const char *
 stage_error(const struct otd_stage *stage)
 {
@@ -385,7 +414,9 @@ group_run_checking(struct otd_group *group)
     } else if (!otd_stage_ready(&group->stage)) {
         return;
     } else if (group->stage.failed) {
-        if (group_blame(group)) {
+        if (group_reread(group)) {
+            return;
+        } else if (group_blame(group)) {
             group_restart(group);
         } else {
             char *text = xstrdup(stage_error(&group->stage));
@@ -418,6 +449,7 @@ group_succeed(struct otd_group *group)
     struct otd_engine *engine = group->engine;
 
     otd_group_free_pendings(group);
+    engine->fixed_tlvs = group->fixed_tlvs;
     engine->n_flow_adds += group->stage.n;
     if (hmap_is_empty(&engine->table.by_id)) {
         otd_engine_want_ports(engine, false);
@@ -440,7 +472,9 @@ group_run_committing(struct otd_group *group)
     if (group->stored) {
         group_unstore(group);
     }
-    if (!lost && group_blame(group)) {
+    if (!lost && group_reread(group)) {
+        return;
+    } else if (!lost && group_blame(group)) {
         group_restart(group);
     } else {
         char *text = xstrdup(lost ? "the connection to the switch was lost "
@@ -633,7 +667,8 @@ otd_group_run(struct otd_engine *engine)
     if (!engine->group) {
         if (!otd_engine_is_serving(engine, &why)) {
             /* A read-back that is under way is soon over: wait for it. */
-            if (!engine->sync && !engine->resync) {
+            if (!otd_session_is_up(engine->ctl)
+                || (!engine->sync && !engine->resync)) {
                 fail_waiting(engine, false, OTD_TXN_TABLE_UNAVAILABLE, why);
             }
             return;

@@ -148,7 +148,7 @@ cmd_plan(struct unixctl_conn *conn, int argc OVS_UNUSED,
     struct otd_flows flows = OTD_FLOWS_INITIALIZER;
     struct ds s = DS_EMPTY_INITIALIZER;
 
-    otd_compile_fixed(&engine->bridge, &engine->tlvs, &flows);
+    otd_compile_fixed(&engine->bridge, &engine->fixed_tlvs, &flows);
     for (struct otd_tunnel *t = otd_table_next_key(&engine->table, 0); t;
          t = otd_table_next_key(&engine->table, t->installed.key + 1)) {
         compile_installed(engine, t, &flows);

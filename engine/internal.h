@@ -65,7 +65,7 @@ struct otd_tunnel {
     uint8_t kind;               /* enum otd_kind. */
     uint8_t next_action;        /* enum otd_action. */
     uint8_t outer_family;       /* Of a decapsulation's match; enum otd_family. */
-    uint8_t seen;               /* sync.c: flows found, by place. */
+    uint16_t seen;              /* sync.c: what the switch has of it. */
     uint8_t present;            /* counters.c: flows found, by kind of cookie. */
     bool saved;                 /* The store has the counters. */
     bool has_options;           /* A Geneve encapsulation with options. */
@@ -107,6 +107,10 @@ struct otd_tunnel *otd_table_next_after(const struct otd_table *, uint64_t id,
 void otd_table_insert(struct otd_table *, struct otd_tunnel *t,
                       const struct otd_spec *spec, uint8_t *bytes, size_t n);
 void otd_table_remove(struct otd_table *, struct otd_tunnel *t);
+/* The index of keys stands apart: it holds a tunnel that is being deleted until
+ * that is confirmed, so that readers still find it. */
+void otd_table_insert_key(struct otd_table *, struct otd_tunnel *t);
+void otd_table_remove_key(struct otd_table *, struct otd_tunnel *t);
 void otd_tunnel_free(struct otd_tunnel *);
 struct otd_iface *otd_table_find_iface(const struct otd_table *, const char *name);
 
@@ -147,6 +151,7 @@ struct otd_txn {
     bool no_early;              /* Has been sent back to spooling once. */
     bool needs_port;            /* Waits for the Geneve port. */
     bool full;                  /* Did not fit the table. */
+    int n_rereads;              /* How often it had to read the switch again. */
     long long int ended_at;     /* time_msec(). */
     long long int fed_at;       /* Last append. */
     struct otd_spool spool;
@@ -216,6 +221,7 @@ struct otd_stage {
     uint32_t *refs;             /* Keys; 0: not a tunnel's. */
     size_t n_refs, allocated_refs;
 
+    bool message_refused;       /* One that was not a flow. */
     char *error;                /* First refusal that names no tunnel; owned. */
     struct ovs_list refusals;   /* Of struct otd_refusal. */
     bool failed;
@@ -259,6 +265,7 @@ struct otd_pending {
     struct ovs_list node;       /* In the group's 'pendings'. */
     struct otd_tunnel *tunnel;
     bool existed, exists;
+    struct hmap_node leaving;   /* In the group's 'leaving', if it was deleted. */
     bool staged;                /* Flows of 'tunnel->bytes' with 'installed' are sent. */
     bool rows;                  /* The store row was written. */
     uint8_t *old_bytes;         /* Owned; NULL: unchanged or did not exist. */
@@ -271,6 +278,14 @@ struct otd_pending {
     uint32_t index;
 };
 
+/* A request that set, or repeated, a tunnel's match.tunnel_id. */
+struct otd_naming {
+    struct otd_pending *pending;
+    struct otd_txn *txn;
+    uint32_t index;
+    uint64_t after;
+};
+
 struct otd_group {
     struct otd_engine *engine;
     enum otd_group_state state;
@@ -280,7 +295,10 @@ struct otd_group {
     size_t n_pendings;
     struct otd_stage stage;
     bool stored;                /* The store has been committed. */
-    struct otd_tlv_map old_tlvs;        /* Of the fixed flows as they stand. */
+    struct hmap leaving;        /* Pendings that are deleted, by id. */
+    struct otd_tlv_map fixed_tlvs;      /* Of the fixed flows, once committed. */
+    struct otd_naming *namings; /* Requests that named another tunnel. */
+    size_t n_namings, allocated_namings;
     uint64_t new_tlvs;          /* Bits: slots mapped by this group. */
     long long int started_at;
 };
@@ -294,6 +312,7 @@ struct otd_engine {
 
     struct otd_table table;
     struct otd_tlv_map tlvs;    /* As the switch has it (with ours on the way). */
+    struct otd_tlv_map fixed_tlvs;      /* That the pipeline's flows there know. */
     uint64_t own_tlvs;          /* Bits: slots that we mapped. */
     uint32_t tlv_space;         /* Bytes the switch has in all. */
     uint16_t tlv_fields;        /* Mappings the switch can have. */
@@ -369,6 +388,8 @@ bool otd_group_apply(struct otd_group *, struct otd_txn *, uint32_t index,
  * request was found wanting and is forced to fail; start over. */
 bool otd_group_finish(struct otd_group *);
 void otd_group_undo(struct otd_group *);
+/* The tunnel 'id' as it was before the group began to delete it, or NULL. */
+struct otd_tunnel *otd_group_find_leaving(const struct otd_group *, uint64_t id);
 void otd_group_free_pendings(struct otd_group *);
 
 /* group.c */
@@ -407,6 +428,9 @@ struct otd_check {              /* Somebody waits for a read-back (appctl). */
  * the group.  False with faults if one cannot be. */
 bool otd_tlv_map_options(struct otd_group *, const struct otd_geneve_encap *,
                          struct otd_faults *);
+/* Every option that 't' sends is mapped, with its length. */
+bool otd_tlv_is_mapped(const struct otd_engine *, const struct otd_tunnel *t,
+                       struct ds *why);
 uint32_t otd_tlv_room(const struct otd_engine *);       /* 4-byte options, now. */
 /* Takes what the switch has, and sends what tunnels need beyond it.  NULL, or an
  * owned sentence if some option cannot be mapped. */

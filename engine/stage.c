@@ -15,6 +15,9 @@
 /* The switch forgets a bundle after 10 s without a message for it. */
 #define KEEPALIVE_MS 3000
 
+/* In 'refs': a message that changes something else than flows. */
+#define NOT_A_FLOW UINT32_MAX
+
 void
 otd_stage_init(struct otd_stage *stage, struct otd_session *session)
 {
@@ -173,14 +176,15 @@ stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
 
     if (!stage->bundled
         && (stage->n >= OTD_PLAIN_MAX
-            || (verb == OTD_FLOW_ADD ? stage->has_delete : stage->has_add))) {
+            || (verb == OTD_FLOW_DELETE_STRICT ? stage->has_add
+                : stage->has_delete))) {
         /* A mix must be atomic: a packet must find the old rule or the new. */
         become_bundled(stage);
     }
-    if (verb == OTD_FLOW_ADD) {
-        stage->has_add = true;
-    } else {
+    if (verb == OTD_FLOW_DELETE_STRICT) {
         stage->has_delete = true;
+    } else {
+        stage->has_add = true;
     }
 
     if (stage->bundled) {
@@ -218,7 +222,7 @@ otd_stage_add_bytes(struct otd_stage *stage,
 void
 otd_stage_message(struct otd_stage *stage, struct ofpbuf *msg, ovs_be32 xid)
 {
-    note_ref(stage, xid, 0);
+    note_ref(stage, xid, NOT_A_FLOW);
     otd_session_send(stage->session, msg);
 }
 
@@ -335,7 +339,12 @@ otd_stage_receive(struct otd_stage *stage, const struct ofpbuf *msg)
         }
         return true;
     } else if (type == OTD_MSG_ERROR) {
-        note_error(stage, msg, stage->refs[place]);
+        if (stage->refs[place] == NOT_A_FLOW) {
+            stage->message_refused = true;
+            note_error(stage, msg, 0);
+        } else {
+            note_error(stage, msg, stage->refs[place]);
+        }
         return true;
     }
     return type == OTD_MSG_BUNDLE_REPLY;
@@ -372,7 +381,7 @@ otd_stage_difference(struct otd_stage *stage, const struct otd_flows *old,
 
         if (!g || g->cookie != f->cookie
             || !otd_ofpacts_equal(g->ofpacts.data, g->ofpacts.size,
-                              f->ofpacts.data, f->ofpacts.size)) {
+                                  f->ofpacts.data, f->ofpacts.size)) {
             otd_stage_flow(stage, OTD_FLOW_ADD, f, key);
         }
     }

@@ -19,6 +19,13 @@ VLOG_DEFINE_THIS_MODULE(sync);
 #define TURN_TUNNELS 4096
 #define RETRY_MS 5000
 
+/* In a tunnel's 'seen'.  By place in its plan: the switch has the flow; it has it
+ * with other actions, which an add replaces without touching the counters.  And:
+ * it has one that is not in the plan and will say its last word when it goes. */
+#define SEEN(I) (1u << (I))
+#define SEEN_OTHER(I) (1u << (OTD_FLOWS_PER_TUNNEL + (I)))
+#define SEEN_EXTRA (1u << 2 * OTD_FLOWS_PER_TUNNEL)
+
 enum sync_state {
     SYNC_READING,               /* The TLV table, then all flows. */
     SYNC_STAGING,
@@ -175,33 +182,26 @@ is_standalone_default(const struct otd_flow_report *r)
             && ofpact_next(a) == ofpact_end(r->ofpacts, r->ofpacts_len));
 }
 
-/* Index in 'flows' of the flow that '*r' is, completely; -1 if there is none. */
+/* Index in 'flows' of the flow with the match of '*r', or -1. */
 static int
-find_equal(const struct otd_flows *flows, const struct otd_flow_report *r)
+find_rule(const struct otd_flows *flows, const struct otd_flow_report *r)
 {
     for (size_t i = 0; i < flows->n; i++) {
-        const struct otd_flow *f = &flows->flows[i];
-
-        if (otd_flow_same_rule(f, r->table_id, r->priority, &r->match)) {
-            return (f->cookie == r->cookie
-                    && f->send_flow_rem == r->send_flow_rem
-                    && otd_ofpacts_equal(f->ofpacts.data, f->ofpacts.size,
-                                     r->ofpacts, r->ofpacts_len)) ? i : -1;
+        if (otd_flow_same_rule(&flows->flows[i], r->table_id, r->priority,
+                               &r->match)) {
+            return i;
         }
     }
     return -1;
 }
 
 static bool
-has_rule(const struct otd_flows *flows, const struct otd_flow_report *r)
+is_equal(const struct otd_flow *f, const struct otd_flow_report *r)
 {
-    for (size_t i = 0; i < flows->n; i++) {
-        if (otd_flow_same_rule(&flows->flows[i], r->table_id, r->priority,
-                               &r->match)) {
-            return true;
-        }
-    }
-    return false;
+    return (f->cookie == r->cookie
+            && f->send_flow_rem == r->send_flow_rem
+            && otd_ofpacts_equal(f->ofpacts.data, f->ofpacts.size,
+                                 r->ofpacts, r->ofpacts_len));
 }
 
 static void
@@ -238,18 +238,22 @@ read_ours(struct otd_sync *sync, const struct otd_flow_report *r)
         }
     }
 
-    i = find_equal(plan, r);
+    if (t && !sync->dry_run) {
+        otd_tally_update(t, otd_tally_of(t, r->cookie), r->packets, r->bytes);
+    }
+    i = find_rule(plan, r);
     if (i >= 0) {
+        bool equal = is_equal(&plan->flows[i], r);
+
         if (t) {
-            t->seen |= 1u << i;
-            if (!sync->dry_run) {
-                otd_tally_update(t, otd_tally_of(t, r->cookie), r->packets,
-                                 r->bytes);
-            }
-        } else {
+            t->seen |= equal ? SEEN(i) : SEEN_OTHER(i);
+        } else if (equal) {
             sync->fixed_seen |= 1ul << i;
         }
-    } else if (!has_rule(plan, r)) {
+    } else {
+        if (t && otd_cookie_kind(r->cookie) == OTD_COOKIE_TUNNEL) {
+            t->seen |= SEEN_EXTRA;
+        }
         difference(sync, "not in the plan", r->table_id, r->priority, r->cookie,
                    &r->match, r->ofpacts, r->ofpacts_len);
         add_extra(sync, r);
@@ -316,7 +320,8 @@ start_compare(struct otd_sync *sync)
     HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
         t->seen = 0;
     }
-    otd_compile_fixed(&engine->bridge, &engine->tlvs, &sync->fixed);
+    otd_compile_fixed(&engine->bridge, sync->dry_run ? &engine->fixed_tlvs
+                      : &engine->tlvs, &sync->fixed);
     ovs_assert(sync->fixed.n <= sizeof sync->fixed_seen * CHAR_BIT);
 }
 
@@ -481,10 +486,14 @@ stage_one(struct otd_sync *sync, struct otd_tunnel *t)
     for (size_t i = 0; i < engine->scratch.n; i++) {
         const struct otd_flow *f = &engine->scratch.flows[i];
 
-        if (!(t->seen & 1u << i)) {
+        if (!(t->seen & SEEN(i))) {
             stage_add(sync, f, t->installed.key);
-            if (!sync->dry_run) {
-                otd_tally_restart(otd_tally_of(t, f->cookie));
+            if (!sync->dry_run && !(t->seen & SEEN_OTHER(i))) {
+                if (t->seen & SEEN_EXTRA) {
+                    otd_tally_bank(otd_tally_of(t, f->cookie));
+                } else {
+                    otd_tally_restart(otd_tally_of(t, f->cookie));
+                }
                 t->changed_at = engine->change_number;
                 t->saved = false;
             }
@@ -561,6 +570,7 @@ sync_done(struct otd_sync *sync)
     struct ds report = DS_EMPTY_INITIALIZER;
 
     if (!sync->dry_run) {
+        engine->fixed_tlvs = engine->tlvs;
         engine->synced = true;
         engine->has_served = true;
         engine->synced_at = time_msec();

@@ -82,8 +82,8 @@ otd_table_next_key(const struct otd_table *table, uint32_t key)
     return NULL;
 }
 
-static void
-keys_insert(struct otd_table *table, struct otd_tunnel *t)
+void
+otd_table_insert_key(struct otd_table *table, struct otd_tunnel *t)
 {
     size_t c = t->installed.key / OTD_KEY_CHUNK;
 
@@ -107,8 +107,8 @@ keys_insert(struct otd_table *table, struct otd_tunnel *t)
     table->chunk_used[c]++;
 }
 
-static void
-keys_remove(struct otd_table *table, struct otd_tunnel *t)
+void
+otd_table_remove_key(struct otd_table *table, struct otd_tunnel *t)
 {
     size_t c = t->installed.key / OTD_KEY_CHUNK;
 
@@ -236,7 +236,6 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
         t->iface = iface_ref(table, spec->match.ingress_interface);
         ovs_list_push_back(&t->iface->tunnels, &t->iface_node);
     }
-    keys_insert(table, t);
 }
 
 void
@@ -255,7 +254,6 @@ otd_table_remove(struct otd_table *table, struct otd_tunnel *t)
         }
         t->iface = NULL;
     }
-    keys_remove(table, t);
 }
 
 void
@@ -362,6 +360,10 @@ otd_tunnel_wanted_facts(const struct otd_engine *engine,
                && !otd_bridge_has_outer_ipv6(&engine->bridge)) {
         inactive(facts, why, "external_ids:tunneld-encap-ip is not set, and "
                  "without it IPv6 has no port of its own to match on");
+    }
+    if (t->has_options && facts->active
+        && !otd_tlv_is_mapped(engine, t, why)) {
+        facts->active = false;
     }
     if (!facts->active) {
         uint32_t key = facts->key;

@@ -223,6 +223,33 @@ otd_tlv_map_options(struct otd_group *group,
     return true;
 }
 
+bool
+otd_tlv_is_mapped(const struct otd_engine *engine, const struct otd_tunnel *t,
+                  struct ds *why)
+{
+    struct otd_geneve_option opt;
+    struct otd_spec spec;
+    size_t ofs = 0;
+
+    otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
+    while (otd_geneve_option_next(&spec.encap, &ofs, &opt)) {
+        int i = otd_tlv_map_find(&engine->tlvs, opt.opt_class, opt.type);
+
+        if (i < 0 || engine->tlvs.slots[i].len != opt.len) {
+            if (why) {
+                ds_put_format(why, "%sGeneve option class 0x%04"PRIx16" type "
+                              "0x%02"PRIx8" of %"PRIu8" bytes cannot be "
+                              "mapped: the bridge's option map %s",
+                              why->length ? "; " : "", opt.opt_class, opt.type,
+                              opt.len, i < 0 ? "has no room"
+                              : "has it with another length");
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- Reading back. */
 
 void
@@ -252,11 +279,12 @@ ensure_mapped(struct otd_engine *engine, const struct otd_geneve_option *opt,
     return true;
 }
 
-static char *
-map_all_tunnels(struct otd_engine *engine, uint64_t *added)
+static void
+map_all_tunnels(struct otd_engine *engine, uint64_t *added, size_t *n_unmapped)
 {
     struct otd_tunnel *t;
 
+    *n_unmapped = 0;
     HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
         struct otd_geneve_option opt;
         struct otd_spec spec;
@@ -268,15 +296,11 @@ map_all_tunnels(struct otd_engine *engine, uint64_t *added)
         otd_tunnel_decode(engine, t->bytes, t->n_bytes, &spec);
         while (otd_geneve_option_next(&spec.encap, &ofs, &opt)) {
             if (!ensure_mapped(engine, &opt, added)) {
-                return xasprintf(
-                    "tunnel %"PRIu64": Geneve option class 0x%04"PRIx16" type "
-                    "0x%02"PRIx8" (%"PRIu8" bytes) cannot be mapped: the "
-                    "bridge's option map is full or has another length",
-                    t->id, opt.opt_class, opt.type, opt.len);
+                ++*n_unmapped;
+                break;          /* It is inactive, and says why. */
             }
         }
     }
-    return NULL;
 }
 
 static void
@@ -335,7 +359,7 @@ otd_tlv_adopt(struct otd_engine *engine, const struct otd_tlv_table *table)
 {
     struct otd_tlv_map wanted = engine->tlvs;
     uint64_t own = engine->own_tlvs, added = 0;
-    char *error;
+    size_t n_unmapped;
 
     engine->tlv_space = table->max_space;
     engine->tlv_fields = table->max_fields;
@@ -354,21 +378,27 @@ otd_tlv_adopt(struct otd_engine *engine, const struct otd_tlv_table *table)
         }
     }
     /* What the switch forgot comes back in the same place, if that is free. */
-    for (int i = 0; i < OTD_TLV_MAX; i++) {
+    for (int i = 0; i < MIN(OTD_TLV_MAX, engine->tlv_fields); i++) {
         const struct otd_tlv *t = &wanted.slots[i];
 
         if (own & slot_bit(i) && !engine->tlvs.slots[i].used
+            && space_used(&engine->tlvs) + t->len <= engine->tlv_space
             && otd_tlv_map_find(&engine->tlvs, t->opt_class, t->type) < 0) {
             set_slot(engine, i, t->opt_class, t->type, t->len, true);
             added |= slot_bit(i);
         }
     }
-    error = map_all_tunnels(engine, &added);
+    map_all_tunnels(engine, &added, &n_unmapped);
     send_adds(engine, added);
     save_own(engine, own);
     engine->tlvs_known = true;
     engine->tlv_gc_wanted = true;
-    return error;
+    return (n_unmapped
+            ? xasprintf("%"PRIuSIZE" tunnels are inactive because the bridge's "
+                        "Geneve option map has no room for their options or "
+                        "has them with another length (tunnel/inactive)",
+                        n_unmapped)
+            : NULL);
 }
 
 /* ---- Mappings without users. */
@@ -466,8 +496,9 @@ gc_remove(struct otd_engine *engine)
     otd_stage_init(&gc->stage, engine->ctl);
     otd_flows_clear(&engine->scratch);
     otd_flows_clear(&engine->scratch2);
-    otd_compile_fixed(&engine->bridge, &engine->tlvs, &engine->scratch);
+    otd_compile_fixed(&engine->bridge, &engine->fixed_tlvs, &engine->scratch);
     otd_compile_fixed(&engine->bridge, &without, &engine->scratch2);
+    engine->fixed_tlvs = without;
     otd_stage_difference(&gc->stage, &engine->scratch, &engine->scratch2, 0);
     otd_stage_commit(&gc->stage);
     gc->retry_at = time_msec() + GC_RETRY_MS;

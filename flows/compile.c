@@ -343,8 +343,10 @@ put_encap(struct builder *b, const struct otd_geneve_encap *encap,
     while (otd_geneve_option_next(encap, &ofs, &opt)) {
         int index = otd_tlv_map_find(tlvs, opt.opt_class, opt.type);
 
-        ovs_assert(index >= 0);
-        put_set(b, MFF_TUN_METADATA0 + index, opt.data, opt.len);
+        /* Callers activate no tunnel with an option that is not mapped. */
+        if (index >= 0) {
+            put_set(b, MFF_TUN_METADATA0 + index, opt.data, opt.len);
+        }
     }
     if (encap->inner_mac.has_dst) {
         put_set(b, MFF_ETH_DST, &encap->inner_mac.dst, ETH_ADDR_LEN);
