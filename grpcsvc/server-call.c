@@ -170,7 +170,10 @@ read_on(struct otd_cq_call *call)
     if (atomic_load_explicit(&cq->charge, memory_order_relaxed) + unposted
         >= OTD_CQ_TOTAL_WINDOW) {
         otd_cq_list_push(&cq->starved, &call->starved);
-        atomic_store(&cq->any_starved, true);
+        if (!cq->feed_awaited) {
+            cq->feed_awaited = true;
+            atomic_store(&cq->any_starved, true);
+        }
         otd_cq_post_mail(call);
         if (atomic_load(&cq->charge) <= OTD_CQ_TOTAL_REOPEN
             && atomic_exchange(&cq->any_starved, false)) {
@@ -190,6 +193,7 @@ otd_cq_feed_starved(struct otd_cq *cq)
 {
     struct otd_cq_list waiting, *elem;
 
+    cq->feed_awaited = false;
     otd_cq_list_init(&waiting);
     while ((elem = cq->starved.next) != &cq->starved) {
         otd_cq_list_remove(elem);

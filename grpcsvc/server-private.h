@@ -144,8 +144,10 @@ struct otd_cq {
     gpr_timespec linger;        /* ...this moment. */
     struct otd_cq_call *dirty;  /* Calls whose mail must be posted. */
     struct otd_cq_list starved; /* Calls that wait for the total window. */
-    atomic_bool any_starved;
-    struct otd_command feed;    /* OTD_CMD_FEED. */
+    atomic_bool any_starved;    /* Credit must send OTD_CMD_FEED... */
+    struct otd_command feed;    /* ...which is this. */
+    bool feed_awaited;          /* 'any_starved' is set, or 'feed' on its way:
+                                 * it must not be queued twice. */
     _Atomic(size_t) charge;
     atomic_bool log_posted;     /* One log line at a time. */
 

@@ -27,7 +27,8 @@
  *
  *   Capabilities            answers with the request
  *   CreateIpTunnel          answers "messages=N bytes=N sum=N"; a message
- *                           "hold" in front stops giving back the window
+ *                           "hold" in front stops giving back the window,
+ *                           "stop" ends the call at once
  *   GetIpTunnel             a command, see run_command()
  *   GetIpTunnelStats        never answers
  *   GetAllIpTunnels         request "N SIZE": N messages of SIZE bytes
@@ -204,6 +205,9 @@ handle_messages(struct call *c, const struct otd_event *e)
 
         if (!c->n_messages && size == 4 && !memcmp(p, "hold", 4)) {
             c->hold = true;
+        } else if (size == 4 && !memcmp(p, "stop", 4)) {
+            finish(c, OTD_STATUS_RESOURCE_EXHAUSTED, "no more, please");
+            return;
         }
         c->n_messages++;
         c->n_bytes += size;

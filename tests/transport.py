@@ -252,6 +252,23 @@ def client_stream_without_messages():
 
 
 @test
+def answer_before_the_end_of_the_stream():
+    with Echo() as s, s.channel() as c:
+        want = ("RESOURCE_EXHAUSTED", "no more, please")
+        for _ in range(20):
+            eq(error_of(lambda: create(
+                c, [b"x"] * 10 + [b"stop"] + [b"y" * 1000] * 2000)), want)
+        feeders = [Feeder(c) for _ in range(20)]
+        for f in feeders:
+            f.put(b"x", b"stop", b"y")
+        eq([error_of(f.future.result) for f in feeders], [want] * 20)
+        for f in feeders:
+            f.end()
+        wait_until("no call left", lambda: s.stats(c)["grpc_calls"] == 1)
+        eq(s.stats(c)["cancelled"], 0)
+
+
+@test
 def messages_of_all_sizes():
     with Echo() as s, s.channel() as c:
         sizes = [0, 1, 511, 512, 513, 4096, 65535, 65536, 65537, 300000,
