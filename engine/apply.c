@@ -250,6 +250,19 @@ choose_id(const struct otd_engine *engine)
     return id;
 }
 
+/* Checks 'spec' by itself.  How many options there is room for takes a walk, and
+ * most requests have none. */
+static void
+check_spec(const struct otd_engine *engine, const struct otd_spec *spec,
+           struct otd_faults *faults)
+{
+    struct otd_caps caps;
+
+    otd_engine_caps_for(engine, spec->kind == OTD_KIND_GENEVE_ENCAP
+                        && spec->encap.options_len, &caps);
+    otd_spec_check(spec, &caps, faults);
+}
+
 /* What only this host and the other tunnels can say against a request. */
 static void
 check_here(struct otd_group *group, const struct otd_spec *spec,
@@ -322,15 +335,13 @@ apply_create(struct otd_group *group, struct otd_spec *spec,
 {
     struct otd_engine *engine = group->engine;
     struct otd_tunnel *t = otd_table_find(&engine->table, spec->id);
-    struct otd_caps caps;
 
     if (spec->id && t) {
         otd_fault(faults, OTD_FAULT_ALREADY_EXISTS, "tunnel_id",
                   "tunnel %"PRIu64" exists; update it, or delete it first",
                   spec->id);
     }
-    otd_engine_caps(engine, &caps);
-    otd_spec_check(spec, &caps, faults);
+    check_spec(engine, spec, faults);
     if (otd_faults_any(faults)) {
         return;
     }
@@ -358,7 +369,6 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     struct otd_engine *engine = group->engine;
     struct otd_tunnel *t = otd_table_find(&engine->table, patch->id);
     struct otd_spec old, spec;
-    struct otd_caps caps;
 
     if (!t) {
         otd_fault(faults, OTD_FAULT_MATCH_TUNNEL_ID, "tunnel_id",
@@ -374,8 +384,7 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     if (otd_faults_any(faults)) {
         return;
     }
-    otd_engine_caps(engine, &caps);
-    otd_spec_check(&spec, &caps, faults);
+    check_spec(engine, &spec, faults);
     if (!otd_faults_any(faults)) {
         check_here(group, &spec, t, faults);
     }

@@ -419,6 +419,13 @@ otd_engine_is_serving(const struct otd_engine *engine, const char **why)
 void
 otd_engine_caps(const struct otd_engine *engine, struct otd_caps *caps)
 {
+    otd_engine_caps_for(engine, true, caps);
+}
+
+void
+otd_engine_caps_for(const struct otd_engine *engine, bool options,
+                    struct otd_caps *caps)
+{
     const char *error;
 
     memset(caps, 0, sizeof *caps);
@@ -426,7 +433,8 @@ otd_engine_caps(const struct otd_engine *engine, struct otd_caps *caps)
     caps->tunnel_matching = true;
     caps->geneve_matching = (otd_engine_ports_state(engine, &error)
                              != OTD_PORT_FAILED);
-    caps->n_geneve_options = caps->geneve_matching ? otd_tlv_room(engine) : 0;
+    caps->n_geneve_options = (caps->geneve_matching && options
+                              ? otd_tlv_room(engine) : 0);
 }
 
 size_t

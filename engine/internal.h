@@ -369,6 +369,10 @@ void otd_tunnel_wanted_facts(const struct otd_engine *, const struct otd_tunnel 
 void otd_tunnel_decode(const struct otd_engine *, const uint8_t *bytes, size_t n,
                        struct otd_spec *);
 
+/* engine.c: the capabilities as far as a request without 'options' needs them. */
+void otd_engine_caps_for(const struct otd_engine *, bool options,
+                         struct otd_caps *);
+
 /* engine.c: our ports.  They are wanted while any tunnel is there. */
 void otd_engine_want_ports(struct otd_engine *, bool);
 /* READY if all that are wanted are; else the worst state, and '*error' (borrowed)

@@ -20,11 +20,13 @@ VLOG_DEFINE_THIS_MODULE(sync);
 #define RETRY_MS 5000
 
 /* In a tunnel's 'seen'.  By place in its plan: the switch has the flow; it has it
- * with other actions, which an add replaces without touching the counters.  And:
- * it has one that is not in the plan and will say its last word when it goes. */
+ * with other actions, which an add replaces without touching the counters.  By
+ * cookie: it has one that is not in the plan, whose counts are banked and which
+ * will say its last word when it goes. */
 #define SEEN(I) (1u << (I))
 #define SEEN_OTHER(I) (1u << (OTD_FLOWS_PER_TUNNEL + (I)))
-#define SEEN_EXTRA (1u << 2 * OTD_FLOWS_PER_TUNNEL)
+#define SEEN_EXTRA(COOKIE) \
+    (1u << (2 * OTD_FLOWS_PER_TUNNEL + otd_cookie_kind(COOKIE) % 8))
 
 enum sync_state {
     SYNC_READING,               /* The TLV table, then all flows. */
@@ -251,8 +253,10 @@ read_ours(struct otd_sync *sync, const struct otd_flow_report *r)
             sync->fixed_seen |= 1ul << i;
         }
     } else {
-        if (t && otd_cookie_kind(r->cookie) == OTD_COOKIE_TUNNEL) {
-            t->seen |= SEEN_EXTRA;
+        if (t && !sync->dry_run) {
+            otd_tally_bank(otd_tally_of(t, r->cookie));
+            t->changed_at = engine->change_number + 1;
+            t->seen |= SEEN_EXTRA(r->cookie);
         }
         difference(sync, "not in the plan", r->table_id, r->priority, r->cookie,
                    &r->match, r->ofpacts, r->ofpacts_len);
@@ -488,12 +492,9 @@ stage_one(struct otd_sync *sync, struct otd_tunnel *t)
 
         if (!(t->seen & SEEN(i))) {
             stage_add(sync, f, t->installed.key);
-            if (!sync->dry_run && !(t->seen & SEEN_OTHER(i))) {
-                if (t->seen & SEEN_EXTRA) {
-                    otd_tally_bank(otd_tally_of(t, f->cookie));
-                } else {
-                    otd_tally_restart(otd_tally_of(t, f->cookie));
-                }
+            if (!sync->dry_run
+                && !(t->seen & (SEEN_OTHER(i) | SEEN_EXTRA(f->cookie)))) {
+                otd_tally_restart(otd_tally_of(t, f->cookie));
                 t->changed_at = engine->change_number;
                 t->saved = false;
             }

@@ -15,8 +15,14 @@ dist_check_SCRIPTS += tests/golden/run.sh
 TESTS += tests/golden/run.sh
 
 # The sandbox itself, and the engine in it.
-dist_check_SCRIPTS += tests/sandbox-engine.sh tests/sandbox-selftest.sh
-TESTS += tests/sandbox-engine.sh tests/sandbox-selftest.sh
+dist_check_SCRIPTS += \
+	tests/sandbox-engine.sh \
+	tests/sandbox-faults.sh \
+	tests/sandbox-selftest.sh
+TESTS += \
+	tests/sandbox-engine.sh \
+	tests/sandbox-faults.sh \
+	tests/sandbox-selftest.sh
 
 # Tests with packets, in the lab (lab/README.md): "./run check" runs them.
 EXTRA_DIST += tests/lab
@@ -120,6 +126,7 @@ tests_transport_load_LDADD = cli/libotdchannel.a $(GRPC_LIBS)
 
 # ofctl/: messages and session alone, then against a real Open vSwitch.
 OFCTL_TESTS = \
+	tests/unit/test-compile \
 	tests/unit/test-flow \
 	tests/unit/test-ofctl \
 	tests/unit/test-session
@@ -128,6 +135,14 @@ if HAVE_CHECK
 check_PROGRAMS += $(OFCTL_TESTS)
 TESTS += $(OFCTL_TESTS)
 endif
+tests_unit_test_compile_SOURCES = tests/unit/test-compile.c $(SPEC_FIXTURE)
+tests_unit_test_compile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_compile_LDADD = \
+	ofctl/libotdofctl.a \
+	flows/libotdflows.a \
+	tunnel/libotdtunnel.a \
+	lib/libotdlib.a \
+	$(CHECK_LIBS) $(OVS_LIBS)
 tests_unit_test_flow_SOURCES = tests/unit/test-flow.c
 tests_unit_test_flow_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_flow_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)
