@@ -4,9 +4,9 @@
 
     tests/transport.py [ECHO [TEST]...]
 
-ECHO is the program tests/transport-echo, by default that of the current (build)
-directory; TEST the name of a function in this file.  Prints one line per result
-and at the end "N passed, N failed, N skipped".
+ECHO is the program tests/transport-echo, by default that of the current
+(build) directory; TEST the name of a function in this file.  Prints one line
+per result and at the end "N passed, N failed, N skipped".
 """
 
 import os
@@ -122,7 +122,8 @@ class Echo:
             return int(re.search(which + r":\s+(\d+)", f.read()).group(1))
 
     def peak(self):
-        """KiB at most until now.  (Not ru_maxrss: that begins with the parent's.)"""
+        """KiB at most until now.  (Not ru_maxrss: that includes the parent's.)
+        """
         return self.rss("VmHWM")
 
     def n_fds(self):
