@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "openvswitch/vlog.h"
 #include "jsonrpc.h"
 #include "packets.h"
 #include "random.h"
@@ -171,6 +172,7 @@ main(int argc, char *argv[])
     const char *verb = argc > 2 ? argv[1] : "";
 
     set_program_name(argv[0]);
+    vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     if (!strcmp(verb, "wait")) {
         run_wait(argv[2]);
     } else if (!strcmp(verb, "trace") && argc == 7) {
