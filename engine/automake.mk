@@ -5,6 +5,8 @@ engine_libotdengine_a_SOURCES = \
 	engine/engine.c \
 	engine/engine.h \
 	engine/group.c \
+	engine/index.c \
+	engine/index.h \
 	engine/inspect.c \
 	engine/internal.h \
 	engine/spool.c \

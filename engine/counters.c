@@ -23,6 +23,8 @@ struct otd_counters_poll {
     unsigned int seqno;         /* The reader session's. */
     unsigned int change_number; /* Flows newer than this are not in the dump. */
     long long int started_at;
+    size_t n_fixed, n_match;    /* Flows of ours in the dump, by cookie. */
+    uint64_t n_groups, n_syncs; /* The engine's when it started. */
 };
 
 struct otd_refresh {
@@ -47,17 +49,15 @@ otd_tally_restart(struct otd_tally *tally)
     tally->base_packets += tally->last_packets;
     tally->base_bytes += tally->last_bytes;
     tally->last_packets = tally->last_bytes = 0;
-    tally->banked_packets = tally->banked_bytes = 0;
 }
 
 void
 otd_tally_bank(struct otd_tally *tally)
 {
-    uint64_t packets = tally->last_packets, bytes = tally->last_bytes;
-
+    tally->banked_packets += tally->last_packets;
+    tally->banked_bytes += tally->last_bytes;
+    tally->n_due++;
     otd_tally_restart(tally);
-    tally->banked_packets = packets;
-    tally->banked_bytes = bytes;
 }
 
 struct otd_tally *
@@ -66,17 +66,23 @@ otd_tally_of(struct otd_tunnel *t, uint64_t cookie)
     return otd_cookie_kind(cookie) == OTD_COOKIE_TUNNEL ? &t->match : &t->drop;
 }
 
-/* The last word of a flow that we removed: what it had counted beyond what we
- * knew. */
+static void
+settle(uint64_t *base, uint64_t *banked, uint64_t last_word)
+{
+    uint64_t known = MIN(*banked, last_word);
+
+    *banked -= known;
+    *base += last_word - known;
+}
+
+/* The last word of a flow that we removed: it adds what the flow had counted
+ * beyond what we knew.  Several flows may be due; their sum comes out right. */
 static void
 tally_settle(struct otd_tally *tally, const struct otd_flow_report *r)
 {
-    if (r->packets >= tally->banked_packets
-        && r->bytes >= tally->banked_bytes) {
-        tally->base_packets += r->packets - tally->banked_packets;
-        tally->base_bytes += r->bytes - tally->banked_bytes;
-    }
-    tally->banked_packets = tally->banked_bytes = 0;
+    settle(&tally->base_packets, &tally->banked_packets, r->packets);
+    settle(&tally->base_bytes, &tally->banked_bytes, r->bytes);
+    tally->n_due -= tally->n_due > 0;
 }
 
 void
@@ -166,7 +172,7 @@ otd_counters_flow_removed(struct otd_engine *engine,
     }
     tally = otd_tally_of(t, r->cookie);
     t->saved = false;
-    if (t->pending || !is_wanted(engine, t, r)) {
+    if (t->pending || tally->n_due || !is_wanted(engine, t, r)) {
         tally_settle(tally, r); /* Our own doing. */
         return;
     }
@@ -195,6 +201,8 @@ poll_start(struct otd_engine *engine)
     poll->seqno = otd_session_seqno(engine->reader);
     poll->change_number = engine->change_number;
     poll->started_at = time_msec();
+    poll->n_groups = engine->n_groups;
+    poll->n_syncs = engine->n_syncs;
     LIST_FOR_EACH (r, node, &engine->refreshes) {
         r->started |= r->all;
     }
@@ -225,6 +233,37 @@ finish_refreshes(struct otd_engine *engine, ovs_be32 xid, const char *error)
     }
 }
 
+/* A flow that somebody removed without our hearing of it is noticed here, by
+ * number, if nothing of ours has changed since the dump began. */
+static void
+check_numbers(struct otd_engine *engine)
+{
+    const struct otd_counters_poll *poll = engine->poll;
+    struct otd_flows *fixed = &engine->scratch;
+    const struct otd_tunnel *t;
+    size_t n = 0;
+
+    if (!engine->synced || engine->sync || engine->group || engine->resync
+        || engine->tlv_busy || poll->n_groups != engine->n_groups
+        || poll->n_syncs != engine->n_syncs) {
+        return;
+    }
+    for (t = otd_table_next_key(&engine->table, 0); t;
+         t = otd_table_next_key(&engine->table, t->installed.key + 1)) {
+        n += t->installed.active;
+    }
+    otd_flows_clear(fixed);
+    otd_compile_fixed(&engine->bridge, &engine->fixed_tlvs, fixed);
+    if (poll->n_match != n || poll->n_fixed != fixed->n) {
+        VLOG_WARN("the switch has %"PRIuSIZE" flows of the pipeline and "
+                  "%"PRIuSIZE" of tunnels instead of %"PRIuSIZE" and "
+                  "%"PRIuSIZE"; somebody else removed or added some",
+                  poll->n_fixed, poll->n_match, fixed->n, n);
+        engine->resync = true;
+        engine->resync_at = time_msec();
+    }
+}
+
 static void
 poll_end(struct otd_engine *engine, const char *error)
 {
@@ -233,6 +272,9 @@ poll_end(struct otd_engine *engine, const char *error)
     long long int now = time_msec();
     long long int took = now - engine->poll->started_at;
 
+    if (!error) {
+        check_numbers(engine);
+    }
     free(engine->poll);
     engine->poll = NULL;
     /* A dump holds up the switch: never more than a tenth of its time. */
@@ -241,10 +283,11 @@ poll_end(struct otd_engine *engine, const char *error)
     finish_refreshes(engine, 0, error);
 }
 
-/* Takes the entries of one message; true if it was the last of its dump. */
+/* Takes the entries of one message; true if it was the last of its dump.  'poll':
+ * the dump is of everything. */
 static bool
 read_counters(struct otd_engine *engine, struct ofpbuf *msg,
-              unsigned int change_number)
+              unsigned int change_number, struct otd_counters_poll *poll)
 {
     uint64_t cookie, packets, bytes;
     uint8_t table_id;
@@ -254,8 +297,14 @@ read_counters(struct otd_engine *engine, struct ofpbuf *msg,
                                             &bytes, &more)) {
         struct otd_tunnel *t;
 
-        if (!otd_cookie_is_ours(cookie)
-            || otd_cookie_kind(cookie) == OTD_COOKIE_FIXED) {
+        if (!otd_cookie_is_ours(cookie)) {
+            continue;
+        }
+        if (poll) {
+            poll->n_fixed += otd_cookie_kind(cookie) == OTD_COOKIE_FIXED;
+            poll->n_match += otd_cookie_kind(cookie) == OTD_COOKIE_TUNNEL;
+        }
+        if (otd_cookie_kind(cookie) == OTD_COOKIE_FIXED) {
             continue;
         }
         t = otd_table_by_key(&engine->table, otd_cookie_key(cookie));
@@ -289,11 +338,12 @@ otd_counters_receive(struct otd_engine *engine, struct ofpbuf *msg)
 
     if (type == OTD_MSG_FLOW_STATS) {
         if (engine->poll && xid == engine->poll->xid) {
-            if (read_counters(engine, msg, engine->poll->change_number)) {
+            if (read_counters(engine, msg, engine->poll->change_number,
+                              engine->poll)) {
                 poll_end(engine, NULL);
             }
         } else if ((r = find_refresh(engine, xid))) {
-            if (read_counters(engine, msg, r->change_number)) {
+            if (read_counters(engine, msg, r->change_number, NULL)) {
                 finish_refreshes(engine, xid, NULL);
             }
         }

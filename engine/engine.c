@@ -142,7 +142,7 @@ otd_engine_load(struct otd_engine *engine)
     if (!error) {
         engine->table.next_key = MAX(1, otd_store_next_key(engine->store));
         VLOG_INFO("%"PRIuSIZE" tunnels in the store",
-                  hmap_count(&engine->table.by_id));
+                  engine->table.by_id.n);
     }
     return error;
 }
@@ -240,7 +240,7 @@ ovsdb_changed(struct otd_engine *engine)
     }
     otd_session_set_target(engine->ctl, otd_ovsdb_mgmt_path(engine->ovsdb));
     otd_session_set_target(engine->reader, otd_ovsdb_mgmt_path(engine->ovsdb));
-    otd_engine_want_ports(engine, !hmap_is_empty(&engine->table.by_id)
+    otd_engine_want_ports(engine, engine->table.by_id.n
                           || engine->port_wanted_since != LLONG_MAX
                           || engine->group);
 
@@ -440,7 +440,7 @@ otd_engine_caps_for(const struct otd_engine *engine, bool options,
 size_t
 otd_engine_n_tunnels(const struct otd_engine *engine)
 {
-    return hmap_count(&engine->table.by_id);
+    return engine->table.by_id.n;
 }
 
 /* What is under way is not yet there, and what is being deleted still is, but

@@ -253,7 +253,7 @@ group_check_capacity(struct otd_group *group, struct otd_txn *txn)
     struct otd_engine *engine = group->engine;
     size_t capacity = otd_ovsdb_settings(engine->ovsdb)->capacity;
 
-    if (!txn->n_created || hmap_count(&engine->table.by_id) <= capacity) {
+    if (!txn->n_created || engine->table.by_id.n <= capacity) {
         return true;
     }
     txn->full = true;
@@ -270,7 +270,11 @@ group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
 {
     struct otd_engine *engine = group->engine;
 
-    for (int i = 0; i < TURN_REQUESTS; i++) {
+    /* What the switch has not taken is looked at before each request, not after:
+     * a turn that begins behind must not do a single one, or a loop of such turns
+     * takes the switch's processor away from it. */
+    for (int i = 0; (i < TURN_REQUESTS
+                     && otd_session_backlog(engine->ctl) <= BACKLOG_MAX); i++) {
         struct otd_spool_cursor cursor = txn->cursor;
         const void *bytes;
         size_t n;
@@ -283,9 +287,7 @@ group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
             return FEED_DISBANDED;
         }
         txn->applied_bytes += n;
-        if (group->stage.failed
-            || otd_session_backlog(engine->ctl) > BACKLOG_MAX
-            || (i % 64 == 63 && time_msec() > deadline)) {
+        if (group->stage.failed || (i % 64 == 63 && time_msec() > deadline)) {
             break;
         }
     }
@@ -326,9 +328,6 @@ group_run_applying(struct otd_group *group)
         case FEED_MORE:
             if (group->stage.failed) {
                 goto check;     /* There will be no more than this. */
-            }
-            if (txn->cursor.index < txn->spool.n) {
-                poll_immediate_wake();
             }
             otd_stage_keepalive(&group->stage);
             return;
@@ -451,7 +450,7 @@ group_succeed(struct otd_group *group)
     otd_group_free_pendings(group);
     engine->fixed_tlvs = group->fixed_tlvs;
     engine->n_flow_adds += group->stage.n;
-    if (hmap_is_empty(&engine->table.by_id)) {
+    if (!engine->table.by_id.n) {
         otd_engine_want_ports(engine, false);
     }
     group_complete(group, -1, NULL);
@@ -547,7 +546,7 @@ answer_full(struct otd_engine *engine)
                 "the table holds at most %"PRIu32" tunnels (tunneld-capacity) "
                 "and has %"PRIuSIZE"; nothing of this stream was inserted",
                 otd_ovsdb_settings(engine->ovsdb)->capacity,
-                hmap_count(&engine->table.by_id));
+                engine->table.by_id.n);
 
             ovs_list_remove(&txn->node);
             otd_txn_complete(txn, OTD_TXN_TABLE_FULL, text);

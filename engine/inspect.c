@@ -381,7 +381,7 @@ otd_engine_format_status(const struct otd_engine *engine, struct ds *s)
     ds_put_format(s, "bridge: %s\n",
                   otd_ovsdb_bridge_description(engine->ovsdb));
     ds_put_format(s, "tunnels: %"PRIuSIZE" of %"PRIu32"\n",
-                  hmap_count(&engine->table.by_id), settings->capacity);
+                  engine->table.by_id.n, settings->capacity);
     format_ports(engine, "port: ", s);
     ds_put_format(s, "geneve options: room for %"PRIu32" more of 4 bytes\n",
                   otd_tlv_room(engine));

@@ -19,6 +19,7 @@
  */
 
 #include "engine/engine.h"
+#include "engine/index.h"
 #include "flows/compile.h"
 #include "flows/flow.h"
 #include "ofctl/messages.h"
@@ -42,6 +43,7 @@ struct otd_tally {
     uint64_t last_packets, last_bytes;  /* Of the flow that is there, when read. */
     uint64_t banked_packets, banked_bytes;      /* Of 'base', what is of a flow
                                  * that we removed and whose last word is due. */
+    unsigned int n_due;         /* Such flows. */
 };
 
 struct otd_iface {              /* An ingress interface that tunnels name. */
@@ -53,8 +55,7 @@ struct otd_iface {              /* An ingress interface that tunnels name. */
 };
 
 struct otd_tunnel {
-    struct hmap_node by_id;
-    struct hmap_node by_match;  /* Hash of the otd_match_key. */
+    uint32_t match_hash;        /* Of the otd_match_key. */
     struct hmap_node by_after;  /* Hash of 'after'; unused if that is 0. */
     struct ovs_list iface_node; /* In 'iface->tunnels', if 'iface'. */
     struct otd_iface *iface;
@@ -78,7 +79,8 @@ struct otd_tunnel {
 
 #define OTD_KEY_CHUNK 4096
 struct otd_table {
-    struct hmap by_id, by_match, by_after;
+    struct otd_index by_id, by_match;
+    struct hmap by_after;
     struct hmap ifaces;
     struct otd_tunnel ***chunks;        /* By key / OTD_KEY_CHUNK; NULL if empty. */
     uint32_t *chunk_used;               /* Tunnels in each chunk. */
@@ -92,6 +94,10 @@ struct otd_tunnel *otd_table_find(const struct otd_table *, uint64_t id);
 struct otd_tunnel *otd_table_by_key(const struct otd_table *, uint32_t key);
 /* The first tunnel with a key >= 'key', or NULL. */
 struct otd_tunnel *otd_table_next_key(const struct otd_table *, uint32_t key);
+/* All of them, by key; none may go meanwhile. */
+#define OTD_TABLE_FOR_EACH(T, TABLE)                                    \
+    for ((T) = otd_table_next_key(TABLE, 0); (T);                       \
+         (T) = otd_table_next_key(TABLE, (T)->installed.key + 1))
 /* The tunnel other than 'except' whose match key equals '*key', or NULL. */
 struct otd_tunnel *otd_table_find_match(const struct otd_table *,
                                         const struct otd_codec *,

@@ -321,8 +321,14 @@ start_compare(struct otd_sync *sync)
     struct otd_engine *engine = sync->engine;
     struct otd_tunnel *t;
 
-    HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
+    OTD_TABLE_FOR_EACH (t, &engine->table) {
         t->seen = 0;
+        if (!engine->synced) {
+            /* What was due on the connection before will never come. */
+            t->match.banked_packets = t->match.banked_bytes = 0;
+            t->drop.banked_packets = t->drop.banked_bytes = 0;
+            t->match.n_due = t->drop.n_due = 0;
+        }
     }
     otd_compile_fixed(&engine->bridge, sync->dry_run ? &engine->fixed_tlvs
                       : &engine->tlvs, &sync->fixed);
@@ -580,7 +586,7 @@ sync_done(struct otd_sync *sync)
         engine->last_sync_deletes = sync->n_deletes;
         VLOG_INFO("in sync with %"PRIuSIZE" tunnels after %lld ms: %"PRIuSIZE
                   " flows added, %"PRIuSIZE" deleted",
-                  hmap_count(&engine->table.by_id),
+                  engine->table.by_id.n,
                   time_msec() - sync->started_at, sync->n_adds,
                   sync->n_deletes);
     }

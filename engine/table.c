@@ -16,8 +16,8 @@ void
 otd_table_init(struct otd_table *table)
 {
     memset(table, 0, sizeof *table);
-    hmap_init(&table->by_id);
-    hmap_init(&table->by_match);
+    otd_index_init(&table->by_id);
+    otd_index_init(&table->by_match);
     hmap_init(&table->by_after);
     hmap_init(&table->ifaces);
     table->next_key = 1;
@@ -27,13 +27,15 @@ void
 otd_table_destroy(struct otd_table *table)
 {
     struct otd_tunnel *t;
+    uint32_t key = 0;
 
-    HMAP_FOR_EACH_SAFE (t, by_id, &table->by_id) {
+    while ((t = otd_table_next_key(table, key)) != NULL) {
+        key = t->installed.key + 1;
         otd_table_remove(table, t);
         otd_tunnel_free(t);
     }
-    hmap_destroy(&table->by_id);
-    hmap_destroy(&table->by_match);
+    otd_index_destroy(&table->by_id);
+    otd_index_destroy(&table->by_match);
     hmap_destroy(&table->by_after);
     hmap_destroy(&table->ifaces);
     for (size_t i = 0; i < table->n_chunks; i++) {
@@ -46,9 +48,12 @@ otd_table_destroy(struct otd_table *table)
 struct otd_tunnel *
 otd_table_find(const struct otd_table *table, uint64_t id)
 {
-    struct otd_tunnel *t;
+    size_t pos = 0;
+    uint32_t key;
 
-    HMAP_FOR_EACH_WITH_HASH (t, by_id, hash_id(id), &table->by_id) {
+    while ((key = otd_index_next(&table->by_id, hash_id(id), &pos)) != 0) {
+        struct otd_tunnel *t = otd_table_by_key(table, key);
+
         if (t->id == id) {
             return t;
         }
@@ -127,10 +132,12 @@ otd_table_find_match(const struct otd_table *table,
                      const struct otd_match_key *key,
                      const struct otd_tunnel *except)
 {
-    struct otd_tunnel *t;
+    uint32_t hash = otd_match_key_hash(key);
+    uint32_t tunnel_key;
+    size_t pos = 0;
 
-    HMAP_FOR_EACH_WITH_HASH (t, by_match, otd_match_key_hash(key),
-                             &table->by_match) {
+    while ((tunnel_key = otd_index_next(&table->by_match, hash, &pos)) != 0) {
+        struct otd_tunnel *t = otd_table_by_key(table, tunnel_key);
         struct otd_faults faults = OTD_FAULTS_INITIALIZER;
         struct otd_match_key other;
         struct otd_spec spec;
@@ -227,8 +234,9 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
                       && spec->encap.options_len > 0);
 
     otd_match_key_init(&key, spec);
-    hmap_insert(&table->by_id, &t->by_id, hash_id(t->id));
-    hmap_insert(&table->by_match, &t->by_match, otd_match_key_hash(&key));
+    t->match_hash = otd_match_key_hash(&key);
+    otd_index_insert(&table->by_id, hash_id(t->id), t->installed.key);
+    otd_index_insert(&table->by_match, t->match_hash, t->installed.key);
     if (t->after) {
         hmap_insert(&table->by_after, &t->by_after, hash_id(t->after));
     }
@@ -241,8 +249,8 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
 void
 otd_table_remove(struct otd_table *table, struct otd_tunnel *t)
 {
-    hmap_remove(&table->by_id, &t->by_id);
-    hmap_remove(&table->by_match, &t->by_match);
+    otd_index_remove(&table->by_id, hash_id(t->id), t->installed.key);
+    otd_index_remove(&table->by_match, t->match_hash, t->installed.key);
     if (t->after) {
         hmap_remove(&table->by_after, &t->by_after);
     }

@@ -113,7 +113,7 @@ find_user(const struct otd_engine *engine, uint16_t opt_class, uint8_t type)
 {
     struct otd_tunnel *t;
 
-    HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
+    OTD_TABLE_FOR_EACH (t, &engine->table) {
         struct otd_geneve_option opt;
         struct otd_spec spec;
         size_t ofs = 0;
@@ -285,7 +285,7 @@ map_all_tunnels(struct otd_engine *engine, uint64_t *added, size_t *n_unmapped)
     struct otd_tunnel *t;
 
     *n_unmapped = 0;
-    HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
+    OTD_TABLE_FOR_EACH (t, &engine->table) {
         struct otd_geneve_option opt;
         struct otd_spec spec;
         size_t ofs = 0;
@@ -409,7 +409,7 @@ used_slots(const struct otd_engine *engine)
     struct otd_tunnel *t;
     uint64_t used = 0;
 
-    HMAP_FOR_EACH (t, by_id, &engine->table.by_id) {
+    OTD_TABLE_FOR_EACH (t, &engine->table) {
         struct otd_geneve_option opt;
         struct otd_spec spec;
         size_t ofs = 0;

@@ -5,6 +5,7 @@ noinst_LIBRARIES += grpcsvc/libotdcodec.a
 grpcsvc_libotdcodec_a_SOURCES = \
 	grpcsvc/codec-encode.c \
 	grpcsvc/codec-private.h \
+	grpcsvc/codec-quick.c \
 	grpcsvc/codec-reply.c \
 	grpcsvc/codec.c \
 	grpcsvc/codec.h \

@@ -300,7 +300,13 @@ encode_operation(const struct otd_spec *spec, uint32_t operation,
         struct pb_ipsec_parts ipsec;
         pb_nat nat;
     } parts;
+    uint8_t quick[CODEC_QUICK_BYTES_MAX];
+    size_t n = codec_quick_encode(spec, operation, quick);
 
+    if (n) {
+        ofpbuf_put(out, quick, n);
+        return;
+    }
     pb.tunnel_id = spec->id;
     pb.operation = operation;
     pb.match_criteria = encode_match(&spec->match, &match);
@@ -341,7 +347,7 @@ encode_operation(const struct otd_spec *spec, uint32_t operation,
         break;
     }
 
-    size_t n = tunneloffload__v2__ip_tunnel_request__get_packed_size(&pb);
+    n = tunneloffload__v2__ip_tunnel_request__get_packed_size(&pb);
     tunneloffload__v2__ip_tunnel_request__pack(&pb, ofpbuf_put_uninit(out, n));
 }
 

@@ -33,4 +33,12 @@ typedef Tunneloffload__V2__Nat pb_nat;
 /* otd_codec's 'encode'; 'aux' is not used. */
 void codec_encode(void *aux, const struct otd_spec *, struct ofpbuf *out);
 
+/* codec-quick.c.  False, and '*spec' is spoilt, if the bytes are not plain;
+ * '*spec' must be initialised. */
+bool codec_quick_decode(const void *bytes, size_t n, struct otd_spec *spec);
+/* Returns the number of bytes, 0 if the request is not plain. */
+#define CODEC_QUICK_BYTES_MAX 512
+size_t codec_quick_encode(const struct otd_spec *, uint32_t operation,
+                          uint8_t bytes[CODEC_QUICK_BYTES_MAX]);
+
 #endif /* grpcsvc/codec-private.h */

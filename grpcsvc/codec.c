@@ -409,6 +409,10 @@ decode(void *arena_, const void *bytes, size_t n, struct otd_spec *spec,
                   " bytes; send at most %d", n, OTD_REQUEST_BYTES_MAX);
         return false;
     }
+    if (codec_quick_decode(bytes, n, spec)) {
+        return true;
+    }
+    otd_spec_init(spec);
 
     const pb_request *pb = (const pb_request *) unpack(
         arena, &tunneloffload__v2__ip_tunnel_request__descriptor, bytes, n);

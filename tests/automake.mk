@@ -31,6 +31,7 @@ EXTRA_DIST += tests/lab
 CODEC_TESTS = \
 	tests/unit/test-codec \
 	tests/unit/test-codec-bytes \
+	tests/unit/test-codec-quick \
 	tests/unit/test-fault \
 	tests/unit/test-merge \
 	tests/unit/test-reply \
@@ -57,6 +58,10 @@ tests_unit_test_codec_bytes_SOURCES = tests/unit/test-codec-bytes.c \
 	$(CODEC_FIXTURE)
 tests_unit_test_codec_bytes_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_codec_bytes_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
+tests_unit_test_codec_quick_SOURCES = tests/unit/test-codec-quick.c \
+	$(CODEC_FIXTURE)
+tests_unit_test_codec_quick_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_codec_quick_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
 tests_unit_test_fault_SOURCES = tests/unit/test-fault.c
 tests_unit_test_fault_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fault_LDADD = $(CODEC_TEST_LIBS) $(CHECK_LIBS)
@@ -128,6 +133,7 @@ tests_transport_load_LDADD = cli/libotdchannel.a $(GRPC_LIBS)
 OFCTL_TESTS = \
 	tests/unit/test-compile \
 	tests/unit/test-flow \
+	tests/unit/test-index \
 	tests/unit/test-ofctl \
 	tests/unit/test-session
 OFCTL_TEST_LIBS = ofctl/libotdofctl.a flows/libotdflows.a
@@ -143,6 +149,9 @@ tests_unit_test_compile_LDADD = \
 	tunnel/libotdtunnel.a \
 	lib/libotdlib.a \
 	$(CHECK_LIBS) $(OVS_LIBS)
+tests_unit_test_index_SOURCES = tests/unit/test-index.c
+tests_unit_test_index_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_index_LDADD = engine/libotdengine.a $(CHECK_LIBS) $(OVS_LIBS)
 tests_unit_test_flow_SOURCES = tests/unit/test-flow.c
 tests_unit_test_flow_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_flow_LDADD = $(OFCTL_TEST_LIBS) $(CHECK_LIBS) $(OVS_LIBS)

@@ -110,7 +110,9 @@ unexpected_lines() {
 process_gone() {
     local stat
     { read -r stat < "/proc/$1/stat"; } 2> /dev/null || return 0
-    [[ $stat = *") Z "* ]]
+    # A leader that is a zombie while other threads still end holds its locks.
+    local tasks=(/proc/"$1"/task/*)
+    [[ $stat = *") Z "* && ${#tasks[@]} -le 1 ]]
 }
 
 # shellcheck disable=SC2317  # called by the trap
