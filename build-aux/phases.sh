@@ -54,7 +54,7 @@ run_step() {
     if [ "$(type -t "$1")" = function ]; then
         set -- ./run call "$@"
     fi
-    timeout -k 10 $STEP_TIMEOUT "$@" > "$log" 2>&1 < /dev/null || status=$?
+    timeout -k 10 $STEP_TIMEOUT "$@" > "$log" 2>&1 < /dev/null 8>&- || status=$?
     if [ "$how" = plain ]; then
         p=1 f=0 s=0
         [ $status -eq 0 ] || p=0 f=1 why="status $status"
@@ -290,6 +290,7 @@ run_check() {
         build_quietly
         make_tests plain > "$logs/build.log" 2>&1 || { tail -20 "$logs/build.log"; die "the tests cannot be built"; }
     fi
+    lock_tree
     for phase; do
         echo "== $phase: $("describe_$phase")"
         started=$SECONDS
