@@ -293,8 +293,8 @@ check_here(struct otd_group *group, const struct otd_spec *spec,
                   "tunnel %"PRIu64" has the same effective match; change one "
                   "of them, or delete that tunnel first", other->id);
     }
-    if (spec->kind == OTD_KIND_GENEVE_ENCAP && !otd_faults_any(faults)) {
-        otd_tlv_map_options(group, &spec->encap, faults);
+    if (spec->kind == OTD_KIND_GENEVE_ENCAP) {
+        otd_tlv_check_options(engine, &spec->encap, faults);
     }
 }
 
@@ -456,6 +456,19 @@ must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
     return true;
 }
 
+/* New options are mapped, durably, before anything uses them: the map has no mark
+ * of whose a mapping is, so that only our store can tell. */
+static bool
+must_map_first(struct otd_group *group, const struct otd_spec *spec,
+               const struct otd_faults *faults)
+{
+    return ((spec->operation == OTD_OP_CREATE
+             || spec->operation == OTD_OP_UPDATE)
+            && spec->kind == OTD_KIND_GENEVE_ENCAP
+            && spec->encap.options_len && !otd_faults_any(faults)
+            && otd_tlv_reserve(group, &spec->encap));
+}
+
 static void
 dispatch(struct otd_group *group, struct otd_spec *spec,
          struct otd_faults *faults, struct otd_tunnel **t)
@@ -496,7 +509,8 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
     chosen = !spec.id && spec.operation == OTD_OP_CREATE;
     if (forced) {
         otd_faults_append(&faults, forced);
-    } else if (must_wait_for_port(group, &spec)) {
+    } else if (must_wait_for_port(group, &spec)
+               || must_map_first(group, &spec, &faults)) {
         otd_faults_destroy(&faults);
         return false;
     } else {
@@ -610,6 +624,26 @@ check_chain_kind(const struct otd_group *group, const struct otd_tunnel *t)
             : NULL);
 }
 
+/* Without its last request a tunnel would name what the one before it named: what
+ * cannot stand of that is refused now, too, and not one pass later each. */
+static void
+blame_earlier(struct otd_group *group)
+{
+    for (size_t i = 0; i < group->n_namings; i++) {
+        const struct otd_naming *n = &group->namings[i];
+
+        if (n->pending->dangling
+            && !otd_table_find(&group->engine->table, n->after)) {
+            char *text = xasprintf("there is no tunnel %"PRIu64"; create it "
+                                   "before or in the same stream", n->after);
+
+            otd_txn_force_failure(n->txn, n->index, OTD_FAULT_MATCH_TUNNEL_ID,
+                                  "match_criteria.tunnel_id", text);
+            free(text);
+        }
+    }
+}
+
 /* Finds references that cannot stand and forces the requests that made them to
  * fail: all that named the same tunnel, at once.  True if there are none. */
 static bool
@@ -635,8 +669,12 @@ check_references(struct otd_group *group)
             otd_txn_force_failure(n->txn, n->index, kind,
                                   "match_criteria.tunnel_id", text);
             free(text);
+            n->pending->dangling = true;
             ok = false;
         }
+    }
+    if (!ok) {
+        blame_earlier(group);
     }
     return ok;
 }

@@ -91,14 +91,12 @@ group_roll_back(struct otd_group *group)
         }
     }
     otd_group_undo(group);
-    engine->tlv_gc_wanted |= group->new_tlvs != 0;
     if (otd_store_in_transaction(engine->store)) {
         otd_store_rollback(engine->store);
     }
     otd_stage_destroy(&group->stage);
     otd_stage_init(&group->stage, engine->ctl);
     group->n_namings = 0;
-    group->new_tlvs = 0;        /* tlv.c removes what nobody uses. */
 }
 
 static void
@@ -209,7 +207,8 @@ group_open_store(struct otd_group *group)
             : otd_store_begin(group->engine->store));
 }
 
-/* Tries again from the first request, with what has been found wanting. */
+/* Tries again from the first request, with what has been found wanting, in
+ * requests or in the option map. */
 static void
 group_restart(struct otd_group *group)
 {
@@ -222,8 +221,12 @@ group_restart(struct otd_group *group)
         otd_spool_rewind(&txn->spool, &txn->cursor);
     }
     group->state = OTD_GROUP_APPLYING;
+    error = otd_tlv_map(group, group->reserving);
+    group->reserving = 0;
     touch_changed_ifaces(group);
-    error = group_open_store(group);
+    if (!error) {
+        error = group_open_store(group);
+    }
     if (error) {
         group_fail(group, error);
         free(error);
@@ -261,7 +264,7 @@ group_check_capacity(struct otd_group *group, struct otd_txn *txn)
     return false;
 }
 
-enum feed { FEED_MORE, FEED_DONE, FEED_DISBANDED };
+enum feed { FEED_MORE, FEED_DONE, FEED_DISBANDED /* Or begun anew. */ };
 
 /* Applies requests of 'txn' until there are none, the turn is over or the switch
  * is behind. */
@@ -283,7 +286,11 @@ group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
             return txn->ended ? FEED_DONE : FEED_MORE;
         }
         if (!otd_group_apply(group, txn, cursor.index, bytes, n)) {
-            group_wait_for_port(group, txn);
+            if (group->reserving) {
+                group_restart(group);
+            } else {
+                group_wait_for_port(group, txn);
+            }
             return FEED_DISBANDED;
         }
         txn->applied_bytes += n;

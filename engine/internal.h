@@ -271,6 +271,7 @@ struct otd_pending {
     struct ovs_list node;       /* In the group's 'pendings'. */
     struct otd_tunnel *tunnel;
     bool existed, exists;
+    bool dangling;              /* Its reference cannot stand. */
     struct hmap_node leaving;   /* In the group's 'leaving', if it was deleted. */
     bool staged;                /* Flows of 'tunnel->bytes' with 'installed' are sent. */
     bool rows;                  /* The store row was written. */
@@ -305,7 +306,7 @@ struct otd_group {
     struct otd_tlv_map fixed_tlvs;      /* Of the fixed flows, once committed. */
     struct otd_naming *namings; /* Requests that named another tunnel. */
     size_t n_namings, allocated_namings;
-    uint64_t new_tlvs;          /* Bits: slots mapped by this group. */
+    uint64_t reserving;         /* Bits: slots to be mapped before it goes on. */
     long long int started_at;
 };
 
@@ -434,10 +435,15 @@ struct otd_check {              /* Somebody waits for a read-back (appctl). */
 };
 
 /* tlv.c: the bridge's Geneve option map. */
-/* Makes sure that every option of 'encap' is mapped, staging new mappings into
- * the group.  False with faults if one cannot be. */
-bool otd_tlv_map_options(struct otd_group *, const struct otd_geneve_encap *,
-                         struct otd_faults *);
+/* Adds a fault for each option of 'encap' that cannot be mapped. */
+void otd_tlv_check_options(const struct otd_engine *,
+                           const struct otd_geneve_encap *, struct otd_faults *);
+/* True if options of 'encap' can and must be mapped first: they have slots now,
+ * and stand in group->reserving. */
+bool otd_tlv_reserve(struct otd_group *, const struct otd_geneve_encap *);
+/* Makes the mappings in 'slots' ours: durable, then in the switch (staged in the
+ * group).  NULL, or an owned sentence. */
+char *otd_tlv_map(struct otd_group *, uint64_t slots);
 /* Every option that 't' sends is mapped, with its length. */
 bool otd_tlv_is_mapped(const struct otd_engine *, const struct otd_tunnel *t,
                        struct ds *why);

@@ -107,6 +107,16 @@ slot_entry(const struct otd_engine *engine, int i)
     };
 }
 
+static struct otd_store_tlv
+slot_row(const struct otd_engine *engine, int i)
+{
+    const struct otd_tlv *t = &engine->tlvs.slots[i];
+
+    return (struct otd_store_tlv) {
+        .opt_class = t->opt_class, .type = t->type, .len = t->len, .index = i,
+    };
+}
+
 /* Some tunnel that sends option (class, type), for an error's sake. */
 static const struct otd_tunnel *
 find_user(const struct otd_engine *engine, uint16_t opt_class, uint8_t type)
@@ -168,19 +178,17 @@ check_options(const struct otd_engine *engine,
     }
 }
 
-bool
-otd_tlv_map_options(struct otd_group *group,
-                    const struct otd_geneve_encap *encap,
-                    struct otd_faults *faults)
+void
+otd_tlv_check_options(const struct otd_engine *engine,
+                      const struct otd_geneve_encap *encap,
+                      struct otd_faults *faults)
 {
-    struct otd_engine *engine = group->engine;
-    uint32_t n_new, new_bytes, used = space_used(&engine->tlvs);
-    struct otd_geneve_option opt;
-    size_t ofs = 0;
+    uint32_t n_new, new_bytes, used;
 
     if (!encap->options_len) {
-        return true;
+        return;
     }
+    used = space_used(&engine->tlvs);
     check_options(engine, encap, faults, &n_new, &new_bytes);
     if (n_new > free_slots(engine) || used + new_bytes > engine->tlv_space) {
         otd_fault(faults, OTD_FAULT_GENEVE_TOO_MANY_OPTIONS,
@@ -191,37 +199,65 @@ otd_tlv_map_options(struct otd_group *group,
                   n_new, new_bytes, free_slots(engine),
                   engine->tlv_space > used ? engine->tlv_space - used : 0);
     }
-    if (otd_faults_any(faults)) {
-        return false;
-    }
+}
 
-    while (n_new && otd_geneve_option_next(encap, &ofs, &opt)) {
+bool
+otd_tlv_reserve(struct otd_group *group, const struct otd_geneve_encap *encap)
+{
+    struct otd_engine *engine = group->engine;
+    struct otd_faults faults = OTD_FAULTS_INITIALIZER;
+    struct otd_geneve_option opt;
+    size_t ofs = 0;
+
+    otd_tlv_check_options(engine, encap, &faults);
+    while (!otd_faults_any(&faults)
+           && otd_geneve_option_next(encap, &ofs, &opt)) {
         if (otd_tlv_map_find(&engine->tlvs, opt.opt_class, opt.type) < 0) {
             int i = free_slot(engine);
-            struct otd_store_tlv row = {
-                .opt_class = opt.opt_class, .type = opt.type, .len = opt.len,
-                .index = i,
-            };
-            struct otd_tlv_entry entry;
-            struct ofpbuf *msg = ofpbuf_new(64);
-            ovs_be32 xid = otd_session_next_xid(engine->ctl);
-            char *error;
 
             set_slot(engine, i, opt.opt_class, opt.type, opt.len, true);
-            group->new_tlvs |= slot_bit(i);
-            entry = slot_entry(engine, i);
-            otd_msg_tlv_mod(msg, xid, true, &entry, 1);
-            otd_stage_message(&group->stage, msg, xid);
-            error = otd_store_put_tlv(engine->store, &row);
-            if (error) {
-                group->stage.failed = true;
-                free(group->stage.error);
-                group->stage.error = error;
-            }
+            group->reserving |= slot_bit(i);
         }
     }
-    return true;
+    otd_faults_destroy(&faults);
+    return group->reserving != 0;
 }
+
+char *
+otd_tlv_map(struct otd_group *group, uint64_t slots)
+{
+    struct otd_engine *engine = group->engine;
+    char *error;
+
+    if (!slots) {
+        return NULL;
+    }
+    engine->tlv_gc_wanted = true;       /* The request may yet be refused. */
+    error = otd_store_begin(engine->store);
+    for (int i = 0; i < OTD_TLV_MAX && !error; i++) {
+        if (slots & slot_bit(i)) {
+            struct otd_store_tlv row = slot_row(engine, i);
+
+            error = otd_store_put_tlv(engine->store, &row);
+        }
+    }
+    if (!error) {
+        error = otd_store_commit(engine->store);
+    }
+    for (int i = 0; i < OTD_TLV_MAX && !error; i++) {
+        if (slots & slot_bit(i)) {
+            struct otd_tlv_entry entry = slot_entry(engine, i);
+            struct ofpbuf *msg = ofpbuf_new(64);
+            ovs_be32 xid = otd_session_next_xid(engine->ctl);
+
+            otd_msg_tlv_mod(msg, xid, true, &entry, 1);
+            otd_stage_message(&group->stage, msg, xid);
+        }
+    }
+    return error;
+}
+
+/* ---- Reading back. */
 
 bool
 otd_tlv_is_mapped(const struct otd_engine *engine, const struct otd_tunnel *t,
@@ -249,8 +285,6 @@ otd_tlv_is_mapped(const struct otd_engine *engine, const struct otd_tunnel *t,
     }
     return true;
 }
-
-/* ---- Reading back. */
 
 void
 otd_tlv_restore(struct otd_engine *engine, const struct otd_store_tlv *row)
@@ -333,11 +367,8 @@ save_own(struct otd_engine *engine, uint64_t before)
     error = otd_store_begin(engine->store);
     for (int i = 0; i < OTD_TLV_MAX && !error; i++) {
         if (engine->own_tlvs & slot_bit(i)) {
-            const struct otd_tlv *t = &engine->tlvs.slots[i];
-            struct otd_store_tlv row = {
-                .opt_class = t->opt_class, .type = t->type, .len = t->len,
-                .index = i,
-            };
+            struct otd_store_tlv row = slot_row(engine, i);
+
             error = otd_store_put_tlv(engine->store, &row);
         } else if (before & slot_bit(i)) {
             error = otd_store_delete_tlv(engine->store, i);

@@ -112,8 +112,8 @@ otd_txn_add_entry(struct otd_txn *txn, uint32_t index, uint64_t id,
 
     if (otd_faults_any(&e->faults)) {
         txn->n_failed++;
-        txn->n_exists += (e->faults.n == 1
-                          && e->faults.kind == OTD_FAULT_ALREADY_EXISTS);
+        txn->n_exists += !!(e->faults.kinds
+                            & 1u << OTD_FAULT_ALREADY_EXISTS);
         if (index < 64) {
             txn->error_bits |= UINT64_C(1) << index;
         }

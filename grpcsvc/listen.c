@@ -128,7 +128,8 @@ check_rules(const struct otd_listen *listen,
                    && !config->allow_tls_no_client_cert) {
             return xasprintf("%s: without --ca-cert every local user is let "
                              "in; give it, or allow this with "
-                             "--allow-tls-no-client-cert", listen->text);
+                             "--allow-tls-without-client-certificate",
+                             listen->text);
         }
     }
     return NULL;

@@ -143,6 +143,7 @@ otd_fault(struct otd_faults *faults, enum otd_fault_kind kind,
         len += strlen(CUT_MARK);
     }
     add_text(faults, kind, 1, text, len);
+    faults->kinds |= UINT32_C(1) << kind;
 
     if (text != message) {
         free(text);
@@ -161,6 +162,7 @@ otd_faults_append(struct otd_faults *dst, const struct otd_faults *src)
         if (n_dropped) {
             drop(dst, n_dropped);
         }
+        dst->kinds |= src->kinds;
     }
 }
 

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "openvswitch/compiler.h"
 
 /* What the API calls the fault (TunnelAdditionError's sub-field and value).
@@ -49,11 +50,12 @@ struct otd_faults {
     size_t n;                   /* Number of faults, 0 if all is well. */
     size_t n_dropped;           /* Of these, how many did not fit the text. */
     enum otd_fault_kind kind;   /* Kind of the first fault. */
+    uint32_t kinds;             /* 1 << kind of each. */
     char *text;                 /* Owned; joined by "; ".  May be NULL. */
     size_t len;                 /* Bytes in 'text' without the NUL. */
 };
 
-#define OTD_FAULTS_INITIALIZER { 0, 0, OTD_FAULT_OTHER, NULL, 0 }
+#define OTD_FAULTS_INITIALIZER { 0, 0, OTD_FAULT_OTHER, 0, NULL, 0 }
 
 void otd_faults_init(struct otd_faults *);
 void otd_faults_destroy(struct otd_faults *);

@@ -63,6 +63,23 @@ c.delete_all()
 P
 )" "1 3000"
 
+assert_eq "2,000 updates that each name another missing tunnel, too" "$(step <<'P'
+def bad(i):
+    u = pb.IpTunnelRequest(tunnel_id=1, operation=pb._UPDATE)
+    u.match_criteria.tunnel_id = 10000 + i
+    return u
+a = c.create(encap(1), *[bad(i) for i in range(2000)], timeout=10)
+print(a.request_status, len(a.responses), c.ids())
+c.delete_all()
+P
+)" "1 2000 [1]"
+assert_eq "a create of what exists says so, whatever else is wrong with it" "$(step <<'P'
+c.create(encap(1))
+print(c.create(encap(1, action=pb.NONE)).request_status)
+c.delete_all()
+P
+)" 4
+
 # ---- Counters.
 check "a tunnel that counts" step <<< 'c.create(encap(1, inner_dst="10.0.0.1"))'
 send_to 10.0.0.1
@@ -133,6 +150,17 @@ assert not c.create(option(10)).error_status
 P'
 in_sync "the option is known to the pipeline"
 vsctl remove Open_vSwitch . external_ids tunneld-capacity
+assert_eq "a stream with a new option in each request" "$(step <<'P'
+def option(tunnel_id, i):
+    e = encap(tunnel_id)
+    e.geneve.geneve_encap.geneve_option.add(option_class=0x105, type=i, data=b"\0\0\0\1")
+    return e
+print(brief(c.create(*[encap(i) for i in range(100, 1100)],
+                     *[option(20 + i, i) for i in range(40)])))
+c.create(*[delete(i) for i in range(100, 1100)], *[delete(20 + i) for i in range(40)])
+P
+)" "_TUNNEL_ACCEPTED 0"
+in_sync "with many options"
 assert_eq "somebody else's mapping is worked around" "$(
     ofctl add-tlv-map br-int '{class=0x300,type=1,len=4}->tun_metadata1'
     step <<'P'

@@ -269,7 +269,7 @@ parse_options(int argc, char *argv[], struct otd_server_config *config)
         { "allowed-subjects", required_argument, NULL, 's' },
         { "group", required_argument, NULL, 'g' },
         { "allow-clear-loopback", no_argument, NULL, CLEAR },
-        { "allow-tls-no-client-cert", no_argument, NULL, NO_CLIENT_CERT },
+        { "allow-tls-without-client-certificate", no_argument, NULL, NO_CLIENT_CERT },
         { NULL, 0, NULL, 0 },
     };
     int c;

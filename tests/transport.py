@@ -828,7 +828,7 @@ def listen_list_is_checked():
              "--allowed-subjects"),
             (tls, "tls:localhost:80", "tls:localhost:80: without --ca-cert "
              "every local user is let in; give it, or allow this with "
-             "--allow-tls-no-client-cert"),
+             "--allow-tls-without-client-certificate"),
             (("--allow-clear-loopback",),
              "insecure:127.0.0.1:81 insecure:localhost:81",
              "insecure:localhost:81: given twice (also as "
@@ -875,7 +875,7 @@ def port_in_use():
                    listen="unix:" + d + "/s " + address), want)
         eq(os.listdir(d), [])
     eq(refusal("--allow-clear-loopback", "--private-key=/k",
-               "--certificate=/c", "--allow-tls-no-client-cert",
+               "--certificate=/c", "--allow-tls-without-client-certificate",
                listen="tls:localhost:0"),
        "--private-key /k: No such file or directory")
     # Nor is the port shared with a second daemon.
@@ -1012,7 +1012,7 @@ def tls_allow_list(pki):
 @with_pki
 def tls_on_loopback_without_client_certificates(pki):
     with Echo("--private-key", pki.path("server.key"), "--certificate",
-              pki.path("server.pem"), "--allow-tls-no-client-cert",
+              pki.path("server.pem"), "--allow-tls-without-client-certificate",
               listen="tls:localhost:0") as s:
         eq(ask(pki.channel(s.port())), b"x")
 
