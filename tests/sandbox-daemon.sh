@@ -171,6 +171,9 @@ start_vswitchd
 
 # ---- The monitor.
 
+# A sanitizer must not turn the signal into a report and an exit.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0
+export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}handle_segv=0
 check "it starts" start_tunneld --monitor
 check "and serves" wait_until 20 serving
 fixed=$(dump_flows)
