@@ -213,6 +213,7 @@ struct otd_bundle {
 struct otd_stage {
     struct otd_session *session;
     unsigned int seqno;         /* The session's when it began. */
+    size_t flush_at;            /* Backlog at which to write. */
     bool bundled;
     struct ofpbuf plain;        /* Messages held back while not 'bundled'. */
     size_t n;                   /* Flow messages. */

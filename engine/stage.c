@@ -15,6 +15,9 @@
 /* The switch forgets a bundle after 10 s without a message for it. */
 #define KEEPALIVE_MS 3000
 
+/* Bytes that are written together, at least. */
+#define FLUSH_BYTES (32 * 1024)
+
 /* In 'refs': a message that changes something else than flows. */
 #define NOT_A_FLOW UINT32_MAX
 
@@ -24,6 +27,7 @@ otd_stage_init(struct otd_stage *stage, struct otd_session *session)
     memset(stage, 0, sizeof *stage);
     stage->session = session;
     stage->seqno = otd_session_seqno(session);
+    stage->flush_at = FLUSH_BYTES;
     ofpbuf_init(&stage->plain, 0);
     ovs_list_init(&stage->refusals);
 }
@@ -167,6 +171,21 @@ stage_bundled(struct otd_stage *stage, ovs_be32 xid, enum otd_flow_verb verb,
     }
 }
 
+/* Writes every so often, not only at the end of a turn of the main loop: the switch
+ * empties a socket's buffer in less time than a turn takes, and would wait. */
+static void
+keep_busy(struct otd_stage *stage)
+{
+    size_t backlog = otd_session_backlog(stage->session);
+
+    if (backlog >= stage->flush_at) {
+        otd_session_flush(stage->session);
+        stage->flush_at = otd_session_backlog(stage->session) + FLUSH_BYTES;
+    } else if (backlog + FLUSH_BYTES < stage->flush_at) {
+        stage->flush_at = backlog + FLUSH_BYTES;
+    }
+}
+
 static void
 stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
           const struct otd_flow *flow, const struct otd_flow_bytes *bytes,
@@ -201,6 +220,7 @@ stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
     }
     note_ref(stage, xid, key);
     stage->n++;
+    keep_busy(stage);
 }
 
 void
