@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 EXTRA_DIST += \
 	docs/architecture.md \
+	docs/benchmarks.md \
 	docs/design-notes.md \
 	docs/errors.md \
 	docs/pipeline.md \
@@ -12,3 +13,6 @@ tests_print_pipeline_SOURCES = tests/print-pipeline.c
 EXTRA_DIST += tests/docs-sections.py
 dist_check_SCRIPTS += tests/sandbox-docs.sh
 TESTS += tests/sandbox-docs.sh
+
+# ./run mutate
+EXTRA_DIST += tests/mutate

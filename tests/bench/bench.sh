@@ -248,6 +248,8 @@ round_flood() {
 flood_has_begun() { [ "$(field packets "$(raw dump "$MGMT")")" -gt "$1" ]; }
 flood_has_arrived() { [ "$(field packets "$(raw dump "$MGMT")")" -ge "$1" ]; }
 
+# Against a raw bundle to an ovs-vswitchd that has just started, too: its first
+# 100,000 flows cost it more than those which take the place of others.
 round_vswitchd() {
     local n pid
     n=$(n_flows)
@@ -263,6 +265,14 @@ round_vswitchd() {
     control wait "$SANDBOX/tunneld.ctl"
     settle
     verify "restart of ovs-vswitchd" $((TUNNELS + 1)) "$TUNNELS"
+
+    stop_tunneld
+    stop_vswitchd
+    start_vswitchd
+    settle no-daemon
+    add_field fresh s raw bundle "$MGMT" "$SANDBOX/flows" 100000
+    start_serving
+    settle
 }
 
 # ---- All of it.
@@ -345,7 +355,7 @@ run_vswitchd() {
         progress "restart of ovs-vswitchd, round $i"
         round_vswitchd
     done
-    row_time "ovs-vswitchd restart, hello to all flows" vswitchd raw 1.5
+    row_time "ovs-vswitchd restart, hello to all flows" vswitchd fresh 1.5
 }
 
 row_memory() {
