@@ -3,7 +3,7 @@
 # Geneve decapsulation: datagrams of the peer, written by hand from RFC 8926, and what
 # of them arrives at VM 1; and the Linux kernel's own geneve device as the peer.
 #
-# lab: -n 3 -B
+# lab: -n 3
 # shellcheck source=tests/lab/common.sh
 . "${BASH_SOURCE[0]%/*}/common.sh"
 
@@ -39,20 +39,18 @@ assert_frames "$CASE: only the inner frames, unchanged" arrived "${all[@]}"
 assert_stats "$CASE: counted" 1 "7: in 5/230 out 0/0 in-drops 0/0 out-drops 0/0" \
     "8: in 3/138 out 0/0 in-drops 0/0 out-drops 0/0" \
     "9: in 4/184 out 0/0 in-drops 0/0 out-drops 0/0"
-# What no tunnel takes is counted by the floor of the upper band.
-floor_is() {
-    hv 1 ovs-ofctl -O OpenFlow15 dump-flows br-int table=0,in_port=otd-geneve --names \
-        --strict | grep -q "n_packets=$1,.*actions=drop"
+# What no tunnel takes is counted by a flow of the pipeline itself.
+dropped_is() {
+    hv 1 ovs-ofctl -O OpenFlow15 dump-flows br-int cookie=0x746e000000000000/0xffffff0000000000 |
+        grep -q " table=11, n_packets=$1,.* actions=drop$"
 }
-check "$CASE: the unknown VNI was dropped and counted" wait_until 5 floor_is 5
-case_end
+check "$CASE: the unknown VNI was dropped and counted" wait_until 5 dropped_is 5
 
-case_begin "outer addresses"
-# Only from this source; only to that destination; the rest by VNI alone.
-check "$CASE: created" tunnel 1 send decap 1 src=172.16.0.9/32 gvni=1 \
-    , decap 2 src=172.16.0.8/32 gvni=2 , decap 3 dst=172.16.0.1/32 gvni=3 \
-    , decap 4 dst=172.16.0.7/32 gvni=4 , decap 5 src=172.16.0.0/28 dst=172.16.0.0/31 gvni=5 \
-    , decap 6 src=172.16.0.0/29 gvni=6 , decap 7 gvni=7
+# Only from this source; only to that destination; by VNI alone.
+check "$CASE: outer addresses: created" tunnel 1 send decap 11 src=172.16.0.9/32 gvni=1 , \
+    decap 12 src=172.16.0.8/32 gvni=2 , decap 13 dst=172.16.0.1/32 gvni=3 , \
+    decap 14 dst=172.16.0.7/32 gvni=4 , decap 15 src=172.16.0.0/28 dst=172.16.0.0/31 gvni=5 , \
+    decap 16 src=172.16.0.0/29 gvni=6 , decap 17 gvni=7
 capture arrived vm1 eth0 "$ARRIVES"
 for i in 1 2 3 4 5 6 7; do
     peer_udp "000065580000 0${i}00 $INNER" "$i"
@@ -60,10 +58,11 @@ done
 for ((i = ${#all[@]}; i < 16; i++)); do
     all+=("$INNER")
 done
-assert_frames "$CASE: what arrives" arrived "${all[@]}"
+assert_frames "$CASE: outer addresses: what arrives" arrived "${all[@]}"
 none="out 0/0 in-drops 0/0 out-drops 0/0"
-assert_stats "$CASE: counted" 1 "1: in 1/46 $none" "2: in 0/0 $none" "3: in 3/138 $none" \
-    "4: in 0/0 $none" "5: in 5/230 $none" "6: in 0/0 $none" "7: in 7/322 $none"
+assert_stats "$CASE: outer addresses: counted" 1 "11: in 1/46 $none" "12: in 0/0 $none" \
+    "13: in 3/138 $none" "14: in 0/0 $none" "15: in 5/230 $none" "16: in 0/0 $none" \
+    "17: in 7/322 $none"
 case_end
 
 # RFC 8926, 3.5: who does not know a critical option must drop the packet.  The switch knows
@@ -103,22 +102,28 @@ case_end
 case_begin "FORWARD is the bridge's NORMAL action, or a drop"
 # shellcheck disable=SC2086
 check "$CASE: created" tunnel 1 send decap 7 $FROM_PEER gvni=1
-capture arrived1 vm1 eth0 "$ARRIVES"
-capture arrived11 vm11 eth0 "$ARRIVES"
 # The switch learns where VM 11 is, and from then on only VM 11 gets its packets.
-send 11 "$(frame "$(vm_mac 1)" "$(vm_mac 11)" 10.0.0.11 10.0.0.1)"
 to11=$(frame "$(vm_mac 11)" $PEER_MAC 10.0.0.9 10.0.0.11)
-peer_udp "0000655800000100 $to11" 1
-assert_frames "$CASE: VM 11 gets its packet" arrived11 "$to11"
+from1=$(frame "$(vm_mac 11)" "$(vm_mac 1)" 10.0.0.1 10.0.0.11)
+from11=$(frame "$(vm_mac 1)" "$(vm_mac 11)" 10.0.0.11 10.0.0.1)
+capture arrived1 vm1 eth0 "ip and ($ARRIVES or ether src $(vm_mac 11))"
+capture arrived11 vm11 eth0 "ip and ($ARRIVES or ether src $(vm_mac 1))"
+send 11 "$from11"
+wait_until 5 seen arrived1 1
+peer_udp "0000655800000100 $to11" 2
+send 1 "$from1" 3
+wait_until 5 seen arrived11 5
 check "$CASE: drop is the default now" set_default 1 drop
 peer_udp "0000655800000100 $to11" 4
-send 1 "$(frame "$(vm_mac 11)" "$(vm_mac 1)" 10.0.0.1 10.0.0.11)"
-assert_stats "$CASE: all were taken" 1 "7: in 5/175 out 0/0 in-drops 0/0 out-drops 0/0"
-capture arrived11 vm11 eth0 ip
+send 1 "$from1" 5
+assert_stats "$CASE: taken, and dropped later" 1 "7: in 6/210 $none"
 check "$CASE: normal is the default again" set_default 1 normal
+send 11 "$from11"
+wait_until 5 seen arrived1 2
 peer_udp "0000655800000100 $to11" 1
-assert_frames "$CASE: VM 11 gets one more, and none from between" arrived11 "$to11"
-assert_frames "$CASE: VM 1 got nothing" arrived1
+assert_frames "$CASE: VM 11 got what came while it was normal" arrived11 "$to11" "$to11" \
+    "$from1" "$from1" "$from1" "$to11"
+assert_frames "$CASE: VM 1 got nothing of that" arrived1 "$from11" "$from11"
 case_end
 
 finish

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Geneve encapsulation: what leaves hypervisor 1, byte by byte as RFC 8926 has it.
 #
-# lab: -n 3 -B
+# lab: -n 3
 # shellcheck source=tests/lab/common.sh
 . "${BASH_SOURCE[0]%/*}/common.sh"
 
@@ -26,7 +26,8 @@ requests=() sent=() datagrams=() counters=()
 request() {
     local header=$1 n=$((${#sent[@]} + 1))
     shift
-    requests+=("${requests[@]:+,}" encap $n in=vm1 dst=10.0.1.$n/32 remote=172.16.0.9 "$@")
+    [ $n -eq 1 ] || requests+=(",")
+    requests+=(encap "$n" in=vm1 "dst=10.0.1.$n/32" remote=172.16.0.9 "$@")
     sent+=("$(squeeze "$MACS$(rest $n)")")
     datagrams+=("172.16.0.1 > 172.16.0.9 ttl 64 port 6081: $(
         squeeze "$header${MACS_OUT:-$MACS}$(rest $n)")")
@@ -35,15 +36,12 @@ request() {
 
 # One stream with all requests, one packet for each.
 run_case() {
-    local words=() word
-    for word in "${requests[@]}"; do
-        [ -z "$word" ] || words+=("$word")
-    done
+    local hex
     case_begin "$1"
-    check "$1: created" tunnel 1 send "${words[@]}"
+    check "$1: created" tunnel 1 send "${requests[@]}"
     capture encap peer p0 'udp port 6081 and src host 172.16.0.1'
-    for word in "${sent[@]}"; do
-        send 1 "$word"
+    for hex in "${sent[@]}"; do
+        send 1 "$hex"
     done
     assert_datagrams "$1: the wire" encap "${datagrams[@]}"
     assert_stats "$1: counted" 1 "${counters[@]}"

@@ -5,6 +5,8 @@ UDP and nothing of Geneve: what is inside a UDP datagram is shown as it is.
     frames.py send NETNS DEVICE COUNT HEX...    a raw frame, COUNT times
     frames.py udp NETNS SOURCE DESTINATION COUNT HEX...
                                                 a UDP datagram to port 6081
+    frames.py sink NETNS                        takes what others of these commands
+                                                send to it, so that it sends no ICMP
     frames.py ip DST-MAC SRC-MAC SOURCE DESTINATION [vlan=VID] [data=HEX]
                                                 prints a frame of IP protocol 253
                                                 (IPv4) or 59 (IPv6), in hex
@@ -32,6 +34,8 @@ import serve                                            # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 GENEVE_PORT = 6081
+PROTOCOL = 253          # For experiments (RFC 3692).
+SINK_PORT = 2000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,6 +74,15 @@ def cmd_udp(netns, source, destination, count, *words):
             s.sendto(from_hex(words), (destination, GENEVE_PORT))
 
 
+sinks = []
+
+
+def cmd_sink(netns):
+    sinks.append(make_socket(netns, socket.AF_INET, socket.SOCK_RAW, PROTOCOL))
+    sinks.append(make_socket(netns, socket.AF_INET, socket.SOCK_DGRAM, 0))
+    sinks[-1].bind(("", SINK_PORT))
+
+
 # ---- Making frames.
 
 def checksum(data):
@@ -94,7 +107,7 @@ def cmd_ip(dst_mac, src_mac, source, destination, *more):
         frame += struct.pack("!HH", 0x8100, int(vlan))
     if src.version == 4:
         header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), 0, 0, 64,
-                             253, 0) + src.packed + dst.packed
+                             PROTOCOL, 0) + src.packed + dst.packed
         header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
         frame += struct.pack("!H", 0x0800) + header
     else:
@@ -197,6 +210,6 @@ def cmd_warnings(path):
                 print(line)
 
 
-serve.main({"send": cmd_send, "udp": cmd_udp, "ip": cmd_ip,
+serve.main({"send": cmd_send, "udp": cmd_udp, "sink": cmd_sink, "ip": cmd_ip,
             "frames": cmd_frames, "datagrams": cmd_datagrams,
             "mark": cmd_mark, "warnings": cmd_warnings}, sys.argv[1:])

@@ -3,7 +3,7 @@
 # Which tunnel takes a packet: every field of a match, and the longer prefix. The VNI on
 # the wire, or the counters, say which tunnel it was.
 #
-# lab: -n 3 -B
+# lab: -n 3
 # shellcheck source=tests/lab/common.sh
 . "${BASH_SOURCE[0]%/*}/common.sh"
 

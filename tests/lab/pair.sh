@@ -3,7 +3,7 @@
 # Two hypervisors with a daemon each: both directions, IPv4 and IPv6, a flood, changes under
 # the flood.
 #
-# lab: -n 3 -B
+# lab: -n 3
 # shellcheck source=tests/lab/common.sh
 . "${BASH_SOURCE[0]%/*}/common.sh"
 
@@ -39,6 +39,10 @@ for n in 1 2; do
     assert_stats "$CASE: counted by hypervisor $n" $n "1: in 0/0 out 9/882 $drops" \
         "2: in 0/0 out 5/590 $drops" "3: in 9/882 out 0/0 $drops" "4: in 5/590 out 0/0 $drops"
 done
+
+# TCP, with packets that the kernel puts together and cuts again.
+vm 2 iperf3 -s -1 -D -I "$LAB_RUN/iperf.pid" > /dev/null
+check "$CASE: two megabytes of TCP" vm 1 iperf3 -c 10.0.0.2 -n 2M
 case_end
 
 # --- Changes under a flood
@@ -56,7 +60,7 @@ frame2=$(frame "$(vm_mac 2)" "$(vm_mac 1)" 10.0.0.1 10.0.0.2 data=00)
 # returns when the next packet is as it says.
 packets() { tunnel "$1" stats "$2" | sed 's/.*in \([0-9]*\).*out \([0-9]*\).*/\1 \2/'; }
 flowing() {
-    local before now
+    local before
     before=$(packets 2 "$1")
     more() { [ "$(packets 2 "$1")" != "$before" ]; }
     wait_until 5 more "$1"

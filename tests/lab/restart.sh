@@ -3,7 +3,7 @@
 # Daemons die and come back, on a bridge that is shared with another controller: packets go
 # on, counters go on, everything returns by itself, and nothing of others is touched.
 #
-# lab: -n 3 -B
+# lab: -n 3
 # shellcheck source=tests/lab/common.sh
 . "${BASH_SOURCE[0]%/*}/common.sh"
 
@@ -56,6 +56,7 @@ end() {
     hv 1 ovs-ofctl -O OpenFlow15 del-flows br-int cookie=0xf0e1/-1
     cp "$LAB_RUN/fixed.1.alone" "$LAB_RUN/fixed.1"
     check "$CASE: the bridge is ours alone" share false
+    # shellcheck disable=SC2034  # for common.sh
     FLOWS_OF=
     case_end
 }
@@ -84,36 +85,36 @@ read_back() { tunneld 1 tunneld/status | sed -n 's/^last read-back: .* ago, //p'
 
 # --- The daemon
 
-begin "the daemon is killed under a flood"
+begin "the daemon"
 check "control: the flood starts" paced_flood_start control 1 2 600
-sleep 3
-check "control: without a kill nothing is lost" paced_flood_stop control
+sleep 4
+check "control: nothing is lost" paced_flood_stop control
 
 check "$CASE: the flood starts" paced_flood_start flood 1 2 600
-for i in 1 2; do
-    # shellcheck disable=SC2046
-    set -- $(counted)
-    check "$CASE: killed, $i" kill9_tunneld 1
-    sleep 1
-    check "$CASE: started, $i" start_tunneld 1
-    check "$CASE: serving, $i" wait_until 20 serving 1
-    assert_eq "$CASE: it sent no flow, $i" "$(read_back)" "0 flows added, 0 deleted"
-    check "$CASE: the counters went on, $i" not_less "$@"
+for how in kill9 kill9 stop; do
+    read -r out in <<< "$(counted)"
+    check "$CASE: $how" ${how}_tunneld 1
+    sleep 0.5
+    check "$CASE: $how: started" start_tunneld 1
+    check "$CASE: $how: serving" wait_until 20 serving 1
+    assert_eq "$CASE: $how: it sent no flow" "$(read_back)" "0 flows added, 0 deleted"
+    check "$CASE: $how: the counters went on" not_less "$out" "$in"
 done
-check "$CASE: nothing was lost" paced_flood_stop flood
-wait_until 5 agree
-check "$CASE: and every packet was counted" agree
-end
 
-begin "the daemon ends and starts under a flood"
-check "$CASE: the flood starts" paced_flood_start flood 1 2 600
-# shellcheck disable=SC2046
-set -- $(counted)
-check "$CASE: ended" stop_tunneld 1
-sleep 0.5
-check "$CASE: started" start_tunneld 1
-check "$CASE: serving" wait_until 20 serving 1
-check "$CASE: the counters went on" not_less "$@"
+# In the middle of a long stream.
+tunnel 1 bulk 3000 > "$LAB_RUN/bulk" &
+bulk=$!
+streaming() {
+    hv 1 ovs-appctl -t $OTD_CTL tunneld/status | grep -q '^calls: .* [1-9][0-9]* streams'
+}
+check "$CASE: a long stream comes in" wait_until 20 streaming
+check "$CASE: killed in a stream" kill9_tunneld 1
+wait $bulk
+check "$CASE: started after that" start_tunneld 1
+check "$CASE: serving after that" wait_until 20 serving 1
+note "the stream: $(head -c 300 "$LAB_RUN/bulk" | tr '\n' ' '), tunnels: $(tunnel 1 ids | wc -w)"
+assert_in_sync 1
+
 check "$CASE: nothing was lost" paced_flood_stop flood
 wait_until 5 agree
 check "$CASE: and every packet was counted" agree
@@ -121,34 +122,48 @@ end
 
 # --- Open vSwitch
 
-five_counted() { [ "$(counted)" = "5 5 " ]; }
-
-# returns STOP START: what STOP stops and START starts, with nobody else doing anything.
+# returns WHAT HOW: stopped and started, with nobody else doing anything.
 returns() {
-    check "$CASE: counted" wait_until 5 five_counted
-    check "$CASE: stopped" $1
-    check "$CASE: started" $2
-    # The switch has lost the other controller's flows too; that one is quick.
-    [ -z "${REPLANT:-}" ] || check "$CASE: the other controller is back" plant
-    check "$CASE: the daemon serves" wait_until 20 serving 1
-    check "$CASE: the tunnels work" wait_until 20 ping_ok 1 2 1
-    check "$CASE: VM 2 pings VM 1" ping_ok 2 1 3
-    check "$CASE: no counter went back" not_less 9 9
-}
-allow_gone() {
-    allow_log "br-int.mgmt: $GONE"
-    allow_log "db.sock: $GONE"
+    local what=$1 how=$2 out in
+    read -r out in <<< "$(counted)"
+    check "$CASE: $how" "${how}_$what" 1
+    check "$CASE: $how: started" start_$what 1
+    # The switch has lost the other controller's flows, too; that one is quick.
+    [ $what = ovsdb ] || check "$CASE: $how: the other controller is back" plant
+    check "$CASE: $how: the daemon serves" wait_until 20 serving 1
+    check "$CASE: $how: the tunnels work" wait_until 20 ping_ok 1 2 1
+    check "$CASE: $how: VM 2 pings VM 1" ping_ok 2 1 3
+    all_counted() { not_less $((out + 4)) $((in + 4)); }
+    check "$CASE: $how: the counters went on" wait_until 5 all_counted
 }
 
-for how in stop kill9; do
-    begin "ovs-vswitchd: $how and start"
-    allow_gone
-    REPLANT=yes returns "${how}_vswitchd 1" "start_vswitchd 1"
-    end
-    begin "ovsdb-server: $how and start"
-    allow_gone
-    returns "${how}_ovsdb 1" "start_ovsdb 1"
-    end
+begin "ovs-vswitchd"
+wait_until 5 not_less 5 5
+returns vswitchd stop
+returns vswitchd kill9
+allow_log "br-int.mgmt: $GONE"
+end
+
+begin "ovsdb-server"
+returns ovsdb stop
+returns ovsdb kill9
+allow_log "db.sock: $GONE"
+end
+
+# --- Somebody deletes our flows
+
+case_begin "somebody deletes flows of ours"
+check "$CASE: created" tunnel 1 send decap 1 gvni=1 next=recirculate , \
+    encap 2 after=1 dst=10.0.0.7/32 remote=172.16.0.9 vni=2
+before=$(ours 1)
+for flows in table=0 cookie=0x746e010000000000/0xffffff0000000000 ''; do
+    # shellcheck disable=SC2086
+    check "$CASE: del-flows $flows" hv 1 ovs-ofctl -O OpenFlow15 del-flows br-int $flows
+    same_again() { [ "$(ours 1)" = "$before" ]; }
+    wait_until 20 same_again
+    assert_eq "$CASE: they return by themselves after del-flows $flows" "$(ours 1)" "$before"
 done
+allow_log 'counters\|WARN\|tunnel [0-9]+: somebody else removed a flow of ours'
+case_end
 
 finish

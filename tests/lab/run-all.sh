@@ -7,7 +7,7 @@
 # $OTD_BUILDDIR is where ovs-tunneld is built; LAB_OPTIONS are more options of
 # "lab run", for example -o DIR to keep logs and captures.
 #
-# lab: -n 3 -B
+# lab: -n 3
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 all=(encap decap match ipv6 chain pair restart)
@@ -26,7 +26,7 @@ fi
 
 # Inside.
 [ $# -gt 0 ] || set -- "${all[@]}"
-status=0 passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0
 for name in "$@"; do
     echo "# === $name"
     SECONDS=0

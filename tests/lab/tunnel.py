@@ -4,6 +4,7 @@
     tunnel.py send REQUEST [, REQUEST ...]   one stream; prints the status and
                                              every entry of the answer
     tunnel.py get ID | stats ID... | ids | caps | delete-all
+    tunnel.py bulk N                         N encapsulations in one stream
     tunnel.py appctl COMMAND ARG...          like ovs-appctl
     tunnel.py serve REQUESTS ANSWERS         commands from a fifo (serve.py)
 
@@ -171,6 +172,16 @@ def cmd_send(*words):
     return int(answer.request_status != pb._TUNNEL_ACCEPTED)
 
 
+def cmd_bulk(count):
+    """Ids from 100000 up; nothing in the lab sends what they take."""
+    requests = [parse(["encap", str(100000 + i), "vni=%d" % i,
+                       "dst=10.%d.%d.%d/32" % (64 + (i >> 16), i >> 8 & 255, i & 255),
+                       "remote=172.16.0.250"]) for i in range(int(count))]
+    with Client() as c:
+        answer = c.create(*requests)
+    print(pb.AddTunnelStatus.Name(answer.request_status))
+
+
 def cmd_get(tunnel_id):
     with Client() as c:
         answer = c.get(number(tunnel_id))
@@ -229,7 +240,7 @@ def cmd_appctl(*words):
     return int(answer["error"] is not None)
 
 
-serve.main({"send": cmd_send, "get": cmd_get, "stats": cmd_stats,
+serve.main({"send": cmd_send, "bulk": cmd_bulk, "get": cmd_get, "stats": cmd_stats,
             "ids": cmd_ids, "caps": cmd_caps, "delete-all": cmd_delete_all,
             "appctl": cmd_appctl},
            sys.argv[1:])
