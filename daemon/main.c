@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,10 @@ int
 main(int argc, char *argv[])
 {
     struct otd_daemon d = { .exiting = false };
+
+    /* What a large stream needs for its time is mapped by itself and given back;
+     * by default glibc would raise this limit at the first of it. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 
     ovs_set_program_name(argv[0], OTD_VERSION);
     ovsthread_id_init();

@@ -14,6 +14,9 @@ VLOG_DEFINE_THIS_MODULE(engine);
 /* Messages of the switch that are handled in one turn. */
 #define TURN_MESSAGES 256
 
+/* How long the switch may take to confirm what is under way at the end. */
+#define EXIT_WAIT_MS 5000
+
 struct otd_engine *
 otd_engine_create(struct otd_store *store, struct otd_ovsdb *ovsdb,
                   const struct otd_codec *codec)
@@ -43,6 +46,31 @@ otd_engine_create(struct otd_store *store, struct otd_ovsdb *ovsdb,
     return engine;
 }
 
+static void receive(struct otd_engine *);
+
+/* What is durable waits for the switch's word, so that the answer is true; what is
+ * not is dropped. */
+static void
+end_group(struct otd_engine *engine)
+{
+    long long int deadline = time_msec() + EXIT_WAIT_MS;
+
+    otd_group_disconnected(engine);
+    while (engine->group) {
+        if (time_msec() >= deadline) {
+            otd_session_set_target(engine->ctl, NULL);
+        }
+        otd_session_run(engine->ctl);
+        receive(engine);
+        otd_group_disconnected(engine);
+        if (engine->group) {
+            otd_session_wait(engine->ctl);
+            poll_timer_wait_until(deadline);
+            poll_block();
+        }
+    }
+}
+
 void
 otd_engine_destroy(struct otd_engine *engine)
 {
@@ -51,9 +79,7 @@ otd_engine_destroy(struct otd_engine *engine)
     if (!engine) {
         return;
     }
-    if (engine->group) {
-        otd_group_disconnected(engine);
-    }
+    end_group(engine);
     otd_tlv_stop(engine);
     otd_sync_abort(engine, "the daemon is exiting");
     otd_counters_stop(engine, "the daemon is exiting");

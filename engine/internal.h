@@ -409,7 +409,8 @@ void otd_group_run(struct otd_engine *);
 void otd_group_wait(const struct otd_engine *);
 void otd_group_cancel_txn(struct otd_txn *);
 bool otd_group_receive(struct otd_engine *, const struct ofpbuf *);
-/* The connection went down: whatever was under way cannot be confirmed. */
+/* Drops what is not durable yet; goes on with what is, which ends when the switch
+ * has confirmed it or the connection is down. */
 void otd_group_disconnected(struct otd_engine *);
 /* Takes back a group whose stream has not ended, so that something else has its
  * turn; true if no group is left. */

@@ -702,5 +702,7 @@ otd_store_idle(struct otd_store *s)
 {
     if (!s->in_transaction && s->wal_frames >= s->checkpoint_frames) {
         checkpoint(s);
+        /* Pages that a load filled are of no use to single writes. */
+        sqlite3_db_release_memory(s->file.db);
     }
 }
