@@ -27,6 +27,9 @@ TESTS += \
 # Tests with packets, in the lab (lab/README.md): "./run check" runs them.
 EXTRA_DIST += tests/lab
 
+# ./run mutate
+EXTRA_DIST += tests/mutate
+
 # The model and the codec, alone.
 CODEC_TESTS = \
 	tests/unit/test-codec \
@@ -170,9 +173,14 @@ tests_ofctl_live_LDADD = $(OFCTL_TEST_LIBS) $(OVS_LIBS)
 
 # The durable table.
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test-store
-TESTS += tests/unit/test-store
+check_PROGRAMS += tests/unit/test-durable tests/unit/test-store
+TESTS += tests/unit/test-durable tests/unit/test-store
 endif
+tests_unit_test_durable_SOURCES = tests/unit/test-durable.c
+tests_unit_test_durable_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_durable_LDADD = \
+	store/libotdstore.a lib/libotdlib.a \
+	$(CHECK_LIBS) $(SQLITE_LIBS) $(OVS_LIBS)
 tests_unit_test_store_SOURCES = \
 	tests/unit/store-fixture.c \
 	tests/unit/store-fixture.h \
