@@ -7,13 +7,14 @@
 # without a result line has failed, and so has one whose status contradicts it.
 # shellcheck disable=SC2154  # variables of run
 
-PHASES=(build unit sandbox lab lint asan tsan fuzz dist)
+PHASES=(build unit sandbox lab lint mutate asan tsan fuzz dist)
 
 describe_build() { echo "gcc -O2, warnings are errors"; }
 describe_unit() { echo "unit tests, the compiler's golden test, the layers"; }
 describe_sandbox() { echo "tests with a real ovs-vswitchd on the dummy datapath"; }
 describe_lab() { echo "packets between hypervisors with the kernel datapath"; }
 describe_lint() { echo "shellcheck, manual pages, Python"; }
+describe_mutate() { echo "broken lines of code, each of which a cheap test must notice"; }
 describe_asan() { echo "unit and sandbox tests, address and undefined behaviour sanitizers"; }
 describe_tsan() { echo "threads, with an instrumented Open vSwitch library"; }
 describe_fuzz() { echo "each fuzzer for a minute"; }
@@ -166,6 +167,8 @@ phase_lint() {
     suite manuals check_manuals
     suite python check_python
 }
+
+phase_mutate() { suite mutants tests/mutate/run.sh; }
 
 # One clang build for the sanitizers and the fuzzers.
 build_asan() {

@@ -18,11 +18,13 @@ TESTS += tests/golden/run.sh
 dist_check_SCRIPTS += \
 	tests/sandbox-engine.sh \
 	tests/sandbox-faults.sh \
-	tests/sandbox-selftest.sh
+	tests/sandbox-selftest.sh \
+	tests/sandbox-store.sh
 TESTS += \
 	tests/sandbox-engine.sh \
 	tests/sandbox-faults.sh \
-	tests/sandbox-selftest.sh
+	tests/sandbox-selftest.sh \
+	tests/sandbox-store.sh
 
 # Tests with packets, in the lab (lab/README.md): "./run check" runs them.
 EXTRA_DIST += tests/lab
@@ -231,15 +233,7 @@ tests_unit_test_service_LDADD = \
 	grpcsvc/libotdsvc.a $(CODEC_TEST_LIBS) $(CHECK_LIBS)
 
 # The API and the daemon, as an independent client and a shell see them.
-TEST_CLIENT = \
-	tests/client/basic.py \
-	tests/client/client.py \
-	tests/client/errors.py \
-	tests/client/generic.py \
-	tests/client/refused.py \
-	tests/client/streams.py \
-	tests/client/wire.py
-EXTRA_DIST += $(TEST_CLIENT)
+EXTRA_DIST += tests/client
 dist_check_SCRIPTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
 TESTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
 
