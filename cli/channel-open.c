@@ -293,7 +293,9 @@ connect_inet(struct otd_channel *channel, const char *authority,
                                     ? "ipv6:[%s]:%s" : "ipv4:%s:%s",
                                     ip, service);
         free(error);
-        error = connect_to(channel, target, creds, authority,
+        /* gRPC wants the call's host to be the name in the certificate. */
+        error = connect_to(channel, target, creds,
+                           server_name ? server_name : authority,
                            server_name ? server_name : host, timeout_ms);
         free(target);
         if (!error) {
