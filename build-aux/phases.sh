@@ -145,6 +145,19 @@ check_manuals() {
     for f in daemon/*.8 cli/*.8; do
         if mandoc -Tlint -Wwarning "$f"; then good=$((good + 1)); else bad=$((bad + 1)); fi
     done
+    # Every setting and every command of the daemon.
+    local text word
+    text=$(mandoc -Tascii daemon/ovs-tunneld.8 | sed "s/.\x08//g")
+    while read -r word; do
+        if grep -qw -e "$word" <<< "$text"; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+            echo "not ok - daemon/ovs-tunneld.8 does not name $word"
+        fi
+    done < <(grep -oh '"tunneld-[a-z-]*"' ofctl/ovsdb-settings.c | tr -d '"' | sort -u
+             grep -h -A1 'unixctl_command_register(' engine/*.c daemon/*.c |
+                 grep -o '"[a-z/-]*"' | tr -d '"' | grep . | sort -u)
     echo "$good passed, $bad failed, 0 skipped"
     [ $bad -eq 0 ]
 }
@@ -219,7 +232,7 @@ phase_tsan() {
     step compile build_tsan
     sanitizer_environment
     local test
-    for test in tests/unit/test-mailbox tests/unit/test-service; do
+    for test in tests/unit/test-mailbox tests/unit/test-fake-transport tests/unit/test-service; do
         suite "$(basename $test)" env -C "$build/tsan" setarch -R "./$test"
     done
     suite transport env -C "$build/tsan" setarch -R "$top/tests/transport.py"
