@@ -13,6 +13,3 @@ tests_print_pipeline_SOURCES = tests/print-pipeline.c
 EXTRA_DIST += tests/docs-sections.py
 dist_check_SCRIPTS += tests/sandbox-docs.sh
 TESTS += tests/sandbox-docs.sh
-
-# ./run mutate
-EXTRA_DIST += tests/mutate

@@ -15,12 +15,12 @@ serving() { [ "$(tunneld_appctl tunneld/status | sed -n 's/^serving: //p')" = ye
 wait_serving() { check "serving: $1" wait_until 20 serving; }
 # Flows of equal priority come in any order.
 flows() { dump_flows "$@" | sort; }
-n_ours() { dump_flows cookie=0x746e010000000000/0xffffff0000000000 | wc -l; }
+n_ours() { dump_flows "cookie=$OTD_COOKIE_TUNNEL/$OTD_COOKIE_KIND_MASK" | wc -l; }
 
 # What the switch has is what the compiler says, as texts and as flows.
 in_sync() {
     assert_eq "$1: the flows equal the plan" \
-        "$(flows cookie=0x746e000000000000/0xffff000000000000)" \
+        "$(flows "cookie=$OTD_COOKIE_OURS")" \
         "$(tunneld_appctl pipeline/plan | sed 's/^ //' | sort)"
     assert_eq "$1: a read-back agrees" "$(tunneld_appctl pipeline/check 2>&1)" \
         "in sync"
@@ -98,14 +98,14 @@ wait_serving "after ovsdb-server was killed"
 in_sync "after ovsdb-server was killed"
 
 # ---- Somebody else's hands.
-ofctl del-flows br-int cookie=0x746e010000000005/-1
+ofctl del-flows br-int "cookie=$((OTD_COOKIE_TUNNEL + 5))/-1"
 check "one flow of ours that was deleted comes back" wait_until 10 eval \
     '[ "$(flows)" = "$before" ]'
 ofctl del-flows br-int
 check "all flows that were deleted come back" wait_until 10 eval \
     '[ "$(flows)" = "$before" ]'
 in_sync "after foreign deletions"
-ofctl add-flow br-int 'cookie=0x746e010000ffffff,table=5,priority=7,ip,actions=drop'
+ofctl add-flow br-int "cookie=$((OTD_COOKIE_TUNNEL + 0xffffff)),table=$OTD_TABLE_RECIRCULATE,priority=7,ip,actions=drop"
 assert_eq "a flow that claims to be ours and is not is found" \
     "$(tunneld_appctl pipeline/check 2> /dev/null; tunneld_appctl pipeline/check 2>&1 | sed -n 1p)" \
     "not in the plan: recirculation: key 16777215: priority=7,ip actions=drop"
@@ -214,12 +214,13 @@ vsctl remove Open_vSwitch . external_ids tunneld-capacity
 in_sync "after a full table"
 
 # ---- Settings without a restart.
+lookup="cookie=$(printf 0x%x $((OTD_COOKIE_FIXED + 16))), table=$OTD_TABLE_LOOKUP, priority=$OTD_PRIO_DEFAULT"
 vsctl set Open_vSwitch . external_ids:tunneld-default-action=drop
 check "the default action follows its setting" wait_until 10 eval \
-    '[ "$(dump_flows table=7)" = "cookie=0x746e000000000010, table=7, priority=1 actions=drop" ]'
+    '[ "$(dump_flows "table=$OTD_TABLE_LOOKUP")" = "$lookup actions=drop" ]'
 vsctl remove Open_vSwitch . external_ids tunneld-default-action
 check "and back" wait_until 10 eval \
-    '[ "$(dump_flows table=7)" = "cookie=0x746e000000000010, table=7, priority=1 actions=NORMAL" ]'
+    '[ "$(dump_flows "table=$OTD_TABLE_LOOKUP")" = "$lookup actions=NORMAL" ]'
 in_sync "after settings"
 nothing_left "tunnels"
 

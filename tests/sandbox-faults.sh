@@ -84,7 +84,7 @@ P
 check "a tunnel that counts" step <<< 'c.create(encap(1, inner_dst="10.0.0.1"))'
 send_to 10.0.0.1
 check "counts its packets" wait_until 10 eval '[ "$(packets 1)" = 5 ]'
-match=$(dump_flows cookie=0x746e010000000000/0xffffff0000000000 |
+match=$(dump_flows "cookie=$OTD_COOKIE_TUNNEL/$OTD_COOKIE_KIND_MASK" |
     sed 's/.*send_flow_rem //; s/ actions=.*//')
 ofctl mod-flows br-int "table=0,$match,actions=drop"
 assert_eq "a flow that somebody changed is mended" \
@@ -131,10 +131,10 @@ check "deleted" step <<< 'c.delete_all()'
 
 # ---- What nobody reports: the pipeline's own flows.
 vsctl set Open_vSwitch . external_ids:tunneld-stats-interval=200
-fixed=$(dump_flows table=7)
-ofctl del-flows br-int table=7
+fixed=$(dump_flows "table=$OTD_TABLE_LOOKUP")
+ofctl del-flows br-int "table=$OTD_TABLE_LOOKUP"
 check "a flow of the pipeline that was deleted comes back" wait_until 10 eval \
-    '[ "$(dump_flows table=7)" = "$fixed" ]'
+    '[ "$(dump_flows "table=$OTD_TABLE_LOOKUP")" = "$fixed" ]'
 vsctl remove Open_vSwitch . external_ids tunneld-stats-interval
 in_sync "after that"
 

@@ -40,6 +40,9 @@
 #   expect_clean_logs        one result: no WARN, ERR or EMER in any log, except
 #                            what allow_log (tests/tap.sh) allows
 #
+#   $OTD_TABLE_DECAP, $OTD_COOKIE_TUNNEL, $OTD_COOKIE_OURS ...    the numbers of the
+#                            pipeline, as tests/print-pipeline prints them
+#
 # Environment: OTD_BUILDDIR (where ovs-tunneld is, default: the top of the tree)
 # and OTD_OVS (a built Open vSwitch tree, default: build-aux/get-ovs).
 
@@ -50,6 +53,10 @@ OTD_OVS=${OTD_OVS:-$("$SANDBOX_TOP/build-aux/get-ovs")}
 
 # shellcheck source=tests/tap.sh
 . "$SANDBOX_TOP/tests/tap.sh"
+
+if [ -x "$OTD_BUILDDIR/tests/print-pipeline" ]; then
+    eval "$("$OTD_BUILDDIR/tests/print-pipeline" shell)"
+fi
 
 sandbox_start() {
     local port

@@ -11,7 +11,7 @@ step() {
         "$PYTHON" "$TESTS/client/step.py"
 }
 serving() { [ "$(tunneld_appctl tunneld/status | sed -n 's/^serving: //p')" = yes ]; }
-flows() { dump_flows "${1:-cookie=0x746e000000000000/0xffff000000000000}" | sort; }
+flows() { dump_flows "${1:-cookie=$OTD_COOKIE_OURS}" | sort; }
 in_sync() {
     assert_eq "$1: in sync" "$(tunneld_appctl pipeline/check 2>&1)" "in sync"
 }
@@ -50,7 +50,7 @@ assert_eq "no flow was touched" \
     "$(tunneld_appctl tunneld/status | sed -n 's/.*ago, //p')" \
     "0 flows added, 0 deleted"
 ofctl add-flow br-int 'cookie=0x1234,table=5,priority=7,ip,actions=drop'
-ofctl del-flows br-int table=0,cookie=0x746e010000000005/-1
+ofctl del-flows br-int "table=0,cookie=$((OTD_COOKIE_TUNNEL + 5))/-1"
 check "a flow that was deleted comes back" wait_until 10 eval \
     '[ "$(flows)" = "$with_tunnels" ]'
 check "a tunnel that is gone makes its successor inactive" step <<'P'

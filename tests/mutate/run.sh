@@ -39,7 +39,7 @@ test_programs() {
         golden) echo tests/golden/compile ;;
         unit/*) echo "tests/$test" ;;
         transport/*) echo tests/transport-echo ;;
-        engine) echo ovs-tunneld ;;
+        engine) echo ovs-tunneld tests/print-pipeline ;;
         esac
     done
 }
