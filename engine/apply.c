@@ -329,6 +329,15 @@ stage_early(struct otd_group *group, struct otd_tunnel *t,
     }
 }
 
+/* New options of a good request are mapped, durably, before anything uses them:
+ * the map has no mark of whose a mapping is, so that only our store can tell. */
+static bool
+must_map_first(struct otd_group *group, const struct otd_spec *spec)
+{
+    return (spec->kind == OTD_KIND_GENEVE_ENCAP && spec->encap.options_len
+            && otd_tlv_reserve(group, &spec->encap));
+}
+
 static void
 apply_create(struct otd_group *group, struct otd_spec *spec,
              struct otd_faults *faults, struct otd_tunnel **tp)
@@ -346,7 +355,7 @@ apply_create(struct otd_group *group, struct otd_spec *spec,
         return;
     }
     check_here(group, spec, NULL, faults);
-    if (otd_faults_any(faults)) {
+    if (otd_faults_any(faults) || must_map_first(group, spec)) {
         return;
     }
 
@@ -388,7 +397,7 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     if (!otd_faults_any(faults)) {
         check_here(group, &spec, t, faults);
     }
-    if (otd_faults_any(faults)) {
+    if (otd_faults_any(faults) || must_map_first(group, &spec)) {
         return;
     }
 
@@ -456,19 +465,6 @@ must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
     return true;
 }
 
-/* New options are mapped, durably, before anything uses them: the map has no mark
- * of whose a mapping is, so that only our store can tell. */
-static bool
-must_map_first(struct otd_group *group, const struct otd_spec *spec,
-               const struct otd_faults *faults)
-{
-    return ((spec->operation == OTD_OP_CREATE
-             || spec->operation == OTD_OP_UPDATE)
-            && spec->kind == OTD_KIND_GENEVE_ENCAP
-            && spec->encap.options_len && !otd_faults_any(faults)
-            && otd_tlv_reserve(group, &spec->encap));
-}
-
 static void
 dispatch(struct otd_group *group, struct otd_spec *spec,
          struct otd_faults *faults, struct otd_tunnel **t)
@@ -509,12 +505,15 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
     chosen = !spec.id && spec.operation == OTD_OP_CREATE;
     if (forced) {
         otd_faults_append(&faults, forced);
-    } else if (must_wait_for_port(group, &spec)
-               || must_map_first(group, &spec, &faults)) {
+    } else if (must_wait_for_port(group, &spec)) {
         otd_faults_destroy(&faults);
         return false;
     } else {
         dispatch(group, &spec, &faults, &t);
+        if (group->reserving) {
+            otd_faults_destroy(&faults);
+            return false;
+        }
     }
 
     if (t) {

@@ -392,8 +392,9 @@ bool otd_engine_ports_in_force(const struct otd_engine *);
 
 /* apply.c */
 struct otd_pending *otd_group_touch(struct otd_group *, struct otd_tunnel *);
-/* Applies one request; adds its entry to 'txn' if it is worth one.  False: the
- * group must wait for a port first (nothing was done). */
+/* Applies one request; adds its entry to 'txn' if it is worth one.  False, and
+ * nothing was done: the group must begin anew when options are mapped (it has
+ * 'reserving'), or else when our ports are there. */
 bool otd_group_apply(struct otd_group *, struct otd_txn *, uint32_t index,
                      const void *bytes, size_t n);
 /* After the last request: references, and flows of everything touched.  False: some

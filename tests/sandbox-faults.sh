@@ -161,6 +161,16 @@ c.create(*[delete(i) for i in range(100, 1100)], *[delete(20 + i) for i in range
 P
 )" "_TUNNEL_ACCEPTED 0"
 in_sync "with many options"
+assert_eq "a refused request maps nothing" "$(step <<'P'
+def option(tunnel_id, port, data):
+    e = encap(tunnel_id, port=port)
+    e.geneve.geneve_encap.geneve_option.add(option_class=0x106, type=1, data=data)
+    return e
+a = c.create(option(4001, "nowhere", bytes(8)), option(4020, "vm1", bytes(4)))
+print(a.request_status, a.error_status)
+c.create(delete(4020))
+P
+)" "1 1"
 assert_eq "somebody else's mapping is worked around" "$(
     ofctl add-tlv-map br-int '{class=0x300,type=1,len=4}->tun_metadata1'
     step <<'P'
