@@ -303,7 +303,6 @@ put_row(struct otd_group *group, const struct otd_tunnel *t)
 {
     struct otd_engine *engine = group->engine;
 
-    t->pending->rows = true;
     return otd_store_put(engine->store, t->id, t->installed.key, t->bytes,
                          t->n_bytes);
 }
@@ -456,7 +455,9 @@ must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
     struct otd_engine *engine = group->engine;
 
     if (spec->operation != OTD_OP_CREATE
-        || engine->bridge.geneve_in4 != OFPP_NONE
+        || (engine->bridge.geneve_port != OFPP_NONE
+            && engine->bridge.geneve_in4 != OFPP_NONE
+            && engine->bridge.geneve_in6 != OFPP_NONE)
         || (spec->kind != OTD_KIND_GENEVE_ENCAP
             && spec->kind != OTD_KIND_GENEVE_DECAP)) {
         return false;
@@ -535,10 +536,6 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
             free(group->stage.error);
             group->stage.error = error;
         }
-        if (gone && !p->existed) {
-            /* Came and went within this stream. */
-            p->rows = true;
-        }
     }
     if (otd_faults_any(&faults) || chosen) {
         otd_txn_add_entry(txn, index, spec.id, &faults);
@@ -558,7 +555,7 @@ touch_around(struct otd_group *group, const struct otd_tunnel *t,
     struct otd_tunnel *o;
 
     for (o = otd_table_first_after(table, t->id); o;
-         o = otd_table_next_after(table, t->id, o)) {
+         o = otd_table_next_after(o)) {
         otd_group_touch(group, o);
     }
     if (t->after && (o = otd_table_find(table, t->after))) {
@@ -739,6 +736,11 @@ undo_one(struct otd_engine *engine, struct otd_pending *p)
             t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
         }
         t->installed = p->old_installed;
+        if (t->iface && t->installed.active
+            && t->installed.in_port != t->iface->ofport) {
+            t->iface->changed = true;   /* It moved meanwhile. */
+            engine->ifaces_changed = true;
+        }
         t->match = p->old_match;
         t->drop = p->old_drop;
         t->pending = NULL;
@@ -773,8 +775,12 @@ otd_group_free_pendings(struct otd_group *group)
 {
     struct otd_pending *p;
 
+    unsigned int now = ++group->engine->change_number;
+
     LIST_FOR_EACH (p, node, &group->pendings) {
         if (p->exists) {
+            /* A dump that began before has counters of flows before. */
+            p->tunnel->changed_at = now;
             p->tunnel->pending = NULL;
         } else {
             otd_table_remove_key(&group->engine->table, p->tunnel);

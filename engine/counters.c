@@ -89,10 +89,8 @@ void
 otd_tally_update(struct otd_tunnel *t, struct otd_tally *tally,
                  uint64_t packets, uint64_t bytes)
 {
-    if (packets < tally->last_packets || bytes < tally->last_bytes) {
-        otd_tally_restart(tally);
-    }
-    if (packets != tally->last_packets || bytes != tally->last_bytes) {
+    /* Less than before: read earlier, and told later. */
+    if (packets > tally->last_packets || bytes > tally->last_bytes) {
         tally->last_packets = packets;
         tally->last_bytes = bytes;
         t->saved = false;

@@ -103,7 +103,7 @@ otd_engine_destroy(struct otd_engine *engine)
     otd_flow_bytes_set_destroy(&engine->scratch_set);
     free(engine->sync_error);
     free(engine->refusal);
-    free(engine->why);
+    free(engine->bridge_name);
     free(engine);
 }
 
@@ -263,6 +263,14 @@ ovsdb_changed(struct otd_engine *engine)
 
     if (!otd_ovsdb_is_up(engine->ovsdb)) {
         return;                 /* What was last known stands. */
+    }
+    if (!engine->bridge_name
+        || strcmp(engine->bridge_name,
+                  otd_ovsdb_settings(engine->ovsdb)->bridge)) {
+        free(engine->bridge_name);
+        engine->bridge_name
+            = xstrdup(otd_ovsdb_settings(engine->ovsdb)->bridge);
+        engine->has_served = false;
     }
     otd_session_set_target(engine->ctl, otd_ovsdb_mgmt_path(engine->ovsdb));
     otd_session_set_target(engine->reader, otd_ovsdb_mgmt_path(engine->ovsdb));

@@ -20,11 +20,13 @@ VLOG_DEFINE_THIS_MODULE(group);
 #define TURN_MS 20
 #define TURN_REQUESTS 4096
 #define BACKLOG_MAX (4 * 1024 * 1024)
+#define KEEPALIVE_LOOK_MS 1000
 
 /* Complete streams that share a group have at most this many requests in all. */
 #define SHARED_MAX 4096
 
 #define PORT_WAIT_MS 5000
+#define READ_BACK_SOON_MS 1000
 #define MAX_REREADS 2
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 20);
@@ -56,7 +58,6 @@ group_create(struct otd_engine *engine)
 
     ovs_assert(!engine->group);
     group->engine = engine;
-    group->started_at = time_msec();
     hmap_init(&group->leaving);
     ovs_list_init(&group->txns);
     ovs_list_init(&group->pendings);
@@ -256,7 +257,12 @@ group_check_capacity(struct otd_group *group, struct otd_txn *txn)
     struct otd_engine *engine = group->engine;
     size_t capacity = otd_ovsdb_settings(engine->ovsdb)->capacity;
 
-    if (!txn->n_created || engine->table.by_id.n <= capacity) {
+    if (txn->fits || !txn->n_created) {
+        return true;
+    }
+    capacity = MAX(capacity, txn->n_before);    /* It may have shrunk. */
+    txn->fits = true;
+    if (engine->table.by_id.n <= capacity) {
         return true;
     }
     txn->full = true;
@@ -273,6 +279,9 @@ group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
 {
     struct otd_engine *engine = group->engine;
 
+    if (!txn->cursor.index) {
+        txn->n_before = otd_engine_n_tunnels(engine);
+    }
     /* What the switch has not taken is looked at before each request, not after:
      * a turn that begins behind must not do a single one, or a loop of such turns
      * takes the switch's processor away from it. */
@@ -418,6 +427,7 @@ group_run_checking(struct otd_group *group)
         group_disband(group);
         return;
     } else if (!otd_stage_ready(&group->stage)) {
+        otd_stage_keepalive(&group->stage);
         return;
     } else if (group->stage.failed) {
         if (group_reread(group)) {
@@ -456,7 +466,6 @@ group_succeed(struct otd_group *group)
 
     otd_group_free_pendings(group);
     engine->fixed_tlvs = group->fixed_tlvs;
-    engine->n_flow_adds += group->stage.n;
     if (!engine->table.by_id.n) {
         otd_engine_want_ports(engine, false);
     }
@@ -469,6 +478,7 @@ group_run_committing(struct otd_group *group)
     bool lost = otd_stage_lost(&group->stage);
 
     if (!lost && !otd_stage_ready(&group->stage)) {
+        otd_stage_keepalive(&group->stage);
         return;
     }
     if (!lost && !group->stage.failed) {
@@ -660,7 +670,8 @@ check_early(struct otd_engine *engine)
 static bool
 may_start(const struct otd_engine *engine)
 {
-    return !engine->sync && !engine->resync && !engine->tlv_busy;
+    return (!engine->sync && !engine->tlv_busy
+            && !(engine->resync && time_msec() >= engine->resync_at));
 }
 
 void
@@ -672,9 +683,13 @@ otd_group_run(struct otd_engine *engine)
     check_early(engine);
     if (!engine->group) {
         if (!otd_engine_is_serving(engine, &why)) {
+            bool soon = (engine->sync
+                         || (engine->resync && engine->resync_at
+                             <= time_msec() + READ_BACK_SOON_MS));
+
+            engine->port_wanted_since = LLONG_MAX;
             /* A read-back that is under way is soon over: wait for it. */
-            if (!otd_session_is_up(engine->ctl)
-                || (!engine->sync && !engine->resync)) {
+            if (!otd_session_is_up(engine->ctl) || !soon) {
                 fail_waiting(engine, false, OTD_TXN_TABLE_UNAVAILABLE, why);
             }
             return;
@@ -721,6 +736,8 @@ otd_group_wait(const struct otd_engine *engine)
         poll_immediate_wake();
     } else if (!group && engine->ifaces_changed) {
         poll_timer_wait(100);
+    } else if (group && group->stage.bundled) {
+        poll_timer_wait(KEEPALIVE_LOOK_MS);
     }
 }
 
@@ -729,7 +746,7 @@ otd_group_cancel_txn(struct otd_txn *txn)
 {
     struct otd_group *group = txn->engine->group;
 
-    if (group->state != OTD_GROUP_APPLYING) {
+    if (group->state != OTD_GROUP_APPLYING && txn->ended) {
         /* The client is gone, but its requests were complete: they stand. */
         txn->done = NULL;
         return;

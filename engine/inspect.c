@@ -251,7 +251,7 @@ explain_chain(const struct otd_engine *engine, const struct otd_tunnel *t,
                       o ? "" : " (does not exist)");
     }
     for (o = otd_table_first_after(&engine->table, t->id); o;
-         o = otd_table_next_after(&engine->table, t->id, o)) {
+         o = otd_table_next_after(o)) {
         ds_put_format(s, "before:  tunnel %"PRIu64"\n", o->id);
     }
 }

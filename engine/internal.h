@@ -54,9 +54,16 @@ struct otd_iface {              /* An ingress interface that tunnels name. */
     char name[OTD_IFNAME_MAX + 1];
 };
 
+struct otd_followed {           /* An id that tunnels name by tunnel_id. */
+    struct hmap_node node;      /* In otd_table's 'followed', by id. */
+    struct ovs_list followers;  /* Of struct otd_tunnel's 'after_node'. */
+    uint64_t id;
+};
+
 struct otd_tunnel {
     uint32_t match_hash;        /* Of the otd_match_key. */
-    struct hmap_node by_after;  /* Hash of 'after'; unused if that is 0. */
+    struct ovs_list after_node; /* In 'followed->followers', if 'followed'. */
+    struct otd_followed *followed;      /* For 'after'; NULL if that is 0. */
     struct ovs_list iface_node; /* In 'iface->tunnels', if 'iface'. */
     struct otd_iface *iface;
     uint64_t id;
@@ -80,7 +87,7 @@ struct otd_tunnel {
 #define OTD_KEY_CHUNK 4096
 struct otd_table {
     struct otd_index by_id, by_match;
-    struct hmap by_after;
+    struct hmap followed;       /* Of struct otd_followed. */
     struct hmap ifaces;
     struct otd_tunnel ***chunks;        /* By key / OTD_KEY_CHUNK; NULL if empty. */
     uint32_t *chunk_used;               /* Tunnels in each chunk. */
@@ -105,8 +112,7 @@ struct otd_tunnel *otd_table_find_match(const struct otd_table *,
                                         const struct otd_tunnel *except);
 /* Some tunnel that names 'id' by tunnel_id, or NULL; and the next such one. */
 struct otd_tunnel *otd_table_first_after(const struct otd_table *, uint64_t id);
-struct otd_tunnel *otd_table_next_after(const struct otd_table *, uint64_t id,
-                                        const struct otd_tunnel *);
+struct otd_tunnel *otd_table_next_after(const struct otd_tunnel *);
 
 /* Puts 't' (its id and key are set) into all indexes as 'spec' and 'bytes' say
  * (takes 'bytes'); and out of them again. */
@@ -157,6 +163,8 @@ struct otd_txn {
     bool no_early;              /* Has been sent back to spooling once. */
     bool needs_port;            /* Waits for the Geneve port. */
     bool full;                  /* Did not fit the table. */
+    bool fits;                  /* Compared with the capacity. */
+    size_t n_before;            /* Tunnels before its first request. */
     int n_rereads;              /* How often it had to read the switch again. */
     long long int ended_at;     /* time_msec(). */
     long long int fed_at;       /* Last append. */
@@ -275,7 +283,6 @@ struct otd_pending {
     bool dangling;              /* Its reference cannot stand. */
     struct hmap_node leaving;   /* In the group's 'leaving', if it was deleted. */
     bool staged;                /* Flows of 'tunnel->bytes' with 'installed' are sent. */
-    bool rows;                  /* The store row was written. */
     uint8_t *old_bytes;         /* Owned; NULL: unchanged or did not exist. */
     size_t n_old;
     struct otd_tunnel_facts old_installed;
@@ -308,7 +315,6 @@ struct otd_group {
     struct otd_naming *namings; /* Requests that named another tunnel. */
     size_t n_namings, allocated_namings;
     uint64_t reserving;         /* Bits: slots to be mapped before it goes on. */
-    long long int started_at;
 };
 
 /* ---- The engine. */
@@ -324,7 +330,6 @@ struct otd_engine {
     uint64_t own_tlvs;          /* Bits: slots that we mapped. */
     uint32_t tlv_space;         /* Bytes the switch has in all. */
     uint16_t tlv_fields;        /* Mappings the switch can have. */
-    bool tlvs_known;
     bool tlv_gc_wanted;         /* A mapping may have lost its last user. */
     bool tlv_busy;              /* One is being removed: no group may start. */
     struct otd_tlv_gc *tlv_gc;
@@ -341,7 +346,7 @@ struct otd_engine {
     struct ovs_list checks;     /* Of struct otd_check. */
     char *sync_error;           /* What the last read-back could not mend; owned. */
     char *refusal;              /* Why we do not serve this bridge; owned, or NULL. */
-    char *why;                  /* Scratch of otd_engine_is_serving(). */
+    char *bridge_name;          /* That 'has_served' is about; owned. */
 
     struct ovs_list spooling, waiting;  /* Of struct otd_txn. */
     struct otd_group *group;
@@ -364,7 +369,7 @@ struct otd_engine {
     ovs_be32 cleanup_xid;
 
     /* For `status`. */
-    uint64_t n_syncs, n_groups, n_requests, n_flow_adds, n_flow_deletes;
+    uint64_t n_syncs, n_groups, n_requests;
     long long int synced_at;
     unsigned int last_sync_adds, last_sync_deletes;
 };

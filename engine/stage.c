@@ -163,9 +163,11 @@ stage_bundled(struct otd_stage *stage, ovs_be32 xid, enum otd_flow_verb verb,
         } else {
             otd_msg_bundle_flow_mod(out, xid, b->id, verb, flow);
         }
-        if (++b->n == OTD_BUNDLE_MAX) {
-            ofpbuf_put(&b->keepalive, (char *) out->data + start,
-                       out->size - start);
+        b->n++;
+        ofpbuf_clear(&b->keepalive);
+        ofpbuf_put(&b->keepalive, (char *) out->data + start,
+                   out->size - start);
+        if (b->n == OTD_BUNDLE_MAX) {
             b->used_at = time_msec();
         }
     }
@@ -246,7 +248,7 @@ otd_stage_message(struct otd_stage *stage, struct ofpbuf *msg, ovs_be32 xid)
     otd_session_send(stage->session, msg);
 }
 
-/* Only a full bundle can be idle while others are filled. */
+/* Adds the last message of each bundle again, which changes nothing. */
 void
 otd_stage_keepalive(struct otd_stage *stage)
 {
@@ -332,7 +334,8 @@ note_error(struct otd_stage *stage, const struct ofpbuf *msg, uint32_t key)
         r->key = key;
         r->text = text;
         ovs_list_push_back(&stage->refusals, &r->node);
-    } else if (!stage->error) {
+    } else if (!stage->error && ovs_list_is_empty(&stage->refusals)) {
+        /* A refused flow is followed by the refusal of its bundle. */
         stage->error = text;
     } else {
         free(text);

@@ -53,7 +53,6 @@ struct otd_sync {
 
     struct otd_stage stage;
     uint32_t cursor;            /* Next key to look at. */
-    bool tunnels_staged;
     size_t n_adds, n_deletes;
     struct ds report;
     size_t n_differences;
@@ -241,7 +240,12 @@ read_ours(struct otd_sync *sync, const struct otd_flow_report *r)
     }
 
     if (t && !sync->dry_run) {
-        otd_tally_update(t, otd_tally_of(t, r->cookie), r->packets, r->bytes);
+        struct otd_tally *tally = otd_tally_of(t, r->cookie);
+
+        if (!engine->synced && r->packets < tally->last_packets) {
+            otd_tally_restart(tally);   /* Another flow than the last time. */
+        }
+        otd_tally_update(t, tally, r->packets, r->bytes);
     }
     i = find_rule(plan, r);
     if (i >= 0) {
@@ -625,8 +629,18 @@ otd_sync_run(struct otd_engine *engine)
         sync->state = SYNC_COMMITTING;
     }
     if (sync->state == SYNC_COMMITTING && otd_stage_ready(&sync->stage)) {
+        bool lost = sync->stage.failed;
+
         note_refusals(sync);
-        sync_done(sync);
+        if (lost) {
+            /* A commit that is refused takes all of its bundle with it. */
+            engine->synced = false;
+            otd_sync_abort(engine, engine->sync_error);
+        } else {
+            sync_done(sync);
+        }
+    } else if (sync->state != SYNC_READING) {
+        otd_stage_keepalive(&sync->stage);
     }
 }
 

@@ -18,7 +18,7 @@ otd_table_init(struct otd_table *table)
     memset(table, 0, sizeof *table);
     otd_index_init(&table->by_id);
     otd_index_init(&table->by_match);
-    hmap_init(&table->by_after);
+    hmap_init(&table->followed);
     hmap_init(&table->ifaces);
     table->next_key = 1;
 }
@@ -36,7 +36,7 @@ otd_table_destroy(struct otd_table *table)
     }
     otd_index_destroy(&table->by_id);
     otd_index_destroy(&table->by_match);
-    hmap_destroy(&table->by_after);
+    hmap_destroy(&table->followed);
     hmap_destroy(&table->ifaces);
     for (size_t i = 0; i < table->n_chunks; i++) {
         free(table->chunks[i]);
@@ -155,33 +155,64 @@ otd_table_find_match(const struct otd_table *table,
     return NULL;
 }
 
-struct otd_tunnel *
-otd_table_first_after(const struct otd_table *table, uint64_t id)
-{
-    struct otd_tunnel *t;
+/* ---- Who follows whom.  A list for each id that is followed: one hash bucket
+ * with 100,000 followers would be searched for each that goes. */
 
-    HMAP_FOR_EACH_WITH_HASH (t, by_after, hash_id(id), &table->by_after) {
-        if (t->after == id) {
-            return t;
+static struct otd_followed *
+find_followed(const struct otd_table *table, uint64_t id)
+{
+    struct otd_followed *f;
+
+    HMAP_FOR_EACH_WITH_HASH (f, node, hash_id(id), &table->followed) {
+        if (f->id == id) {
+            return f;
         }
     }
     return NULL;
 }
 
-struct otd_tunnel *
-otd_table_next_after(const struct otd_table *table OVS_UNUSED, uint64_t id,
-                     const struct otd_tunnel *t)
+static void
+follow(struct otd_table *table, struct otd_tunnel *t)
 {
-    struct hmap_node *node = CONST_CAST(struct hmap_node *, &t->by_after);
+    struct otd_followed *f = find_followed(table, t->after);
 
-    while ((node = hmap_next_with_hash(node))) {
-        struct otd_tunnel *next = CONTAINER_OF(node, struct otd_tunnel,
-                                               by_after);
-        if (next->after == id) {
-            return next;
-        }
+    if (!f) {
+        f = xzalloc(sizeof *f);
+        f->id = t->after;
+        ovs_list_init(&f->followers);
+        hmap_insert(&table->followed, &f->node, hash_id(f->id));
     }
-    return NULL;
+    t->followed = f;
+    ovs_list_push_back(&f->followers, &t->after_node);
+}
+
+static void
+unfollow(struct otd_table *table, struct otd_tunnel *t)
+{
+    ovs_list_remove(&t->after_node);
+    if (ovs_list_is_empty(&t->followed->followers)) {
+        hmap_remove(&table->followed, &t->followed->node);
+        free(t->followed);
+    }
+    t->followed = NULL;
+}
+
+struct otd_tunnel *
+otd_table_first_after(const struct otd_table *table, uint64_t id)
+{
+    struct otd_followed *f = find_followed(table, id);
+
+    return (f ? CONTAINER_OF(ovs_list_front(&f->followers), struct otd_tunnel,
+                             after_node) : NULL);
+}
+
+struct otd_tunnel *
+otd_table_next_after(const struct otd_tunnel *t)
+{
+    struct ovs_list *next = t->after_node.next;
+
+    return (next != &t->followed->followers
+            ? CONTAINER_OF(next, struct otd_tunnel, after_node) : NULL);
 }
 
 /* ---- Interfaces. */
@@ -238,7 +269,7 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
     otd_index_insert(&table->by_id, hash_id(t->id), t->installed.key);
     otd_index_insert(&table->by_match, t->match_hash, t->installed.key);
     if (t->after) {
-        hmap_insert(&table->by_after, &t->by_after, hash_id(t->after));
+        follow(table, t);
     }
     if (spec->match.ingress_interface[0]) {
         t->iface = iface_ref(table, spec->match.ingress_interface);
@@ -251,8 +282,8 @@ otd_table_remove(struct otd_table *table, struct otd_tunnel *t)
 {
     otd_index_remove(&table->by_id, hash_id(t->id), t->installed.key);
     otd_index_remove(&table->by_match, t->match_hash, t->installed.key);
-    if (t->after) {
-        hmap_remove(&table->by_after, &t->by_after);
+    if (t->followed) {
+        unfollow(table, t);
     }
     if (t->iface) {
         ovs_list_remove(&t->iface_node);

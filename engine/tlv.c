@@ -422,7 +422,6 @@ otd_tlv_adopt(struct otd_engine *engine, const struct otd_tlv_table *table)
     map_all_tunnels(engine, &added, &n_unmapped);
     send_adds(engine, added);
     save_own(engine, own);
-    engine->tlvs_known = true;
     engine->tlv_gc_wanted = true;
     return (n_unmapped
             ? xasprintf("%"PRIuSIZE" tunnels are inactive because the bridge's "
@@ -511,7 +510,7 @@ gc_remove(struct otd_engine *engine)
     struct otd_tlv_gc *gc = engine->tlv_gc;
     struct otd_tlv_map without = engine->tlvs;
 
-    gc->victims = engine->own_tlvs & ~used_slots(engine);
+    gc->victims &= engine->own_tlvs & ~used_slots(engine);
     if (!gc->victims) {
         gc_end(engine);
         return;
@@ -610,8 +609,11 @@ otd_tlv_run(struct otd_engine *engine)
     } else if (engine->tlv_gc_wanted && engine->synced && !engine->group
                && !engine->sync) {
         engine->tlv_gc_wanted = false;
-        if (engine->own_tlvs & ~used_slots(engine)) {
+        uint64_t victims = engine->own_tlvs & ~used_slots(engine);
+
+        if (victims) {
             gc = engine->tlv_gc = xzalloc(sizeof *gc);
+            gc->victims = victims;
             gc->call = otd_appctl_call("ovs-vswitchd", "revalidator/wait", NULL,
                                        0, 30000);
         }

@@ -90,6 +90,7 @@ otd_txn_clear_results(struct otd_txn *txn)
     }
     txn->n_entries = 0;
     txn->n_failed = txn->n_exists = txn->n_created = 0;
+    txn->fits = false;
     txn->error_bits = 0;
     txn->applied_bytes = 0;
 }

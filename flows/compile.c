@@ -549,7 +549,9 @@ compile_egress(const struct otd_bridge_facts *bridge, struct builder *b,
     put_set(b, MFF_IN_PORT, &no_port, sizeof no_port);
     put_output(b, bridge->geneve_port);
 
-    compile_ingress(bridge->geneve_in4, OTD_TABLE_OUTER4, b, place);
+    if (bridge->geneve_in4 != OFPP_NONE) {
+        compile_ingress(bridge->geneve_in4, OTD_TABLE_OUTER4, b, place);
+    }
     if (otd_bridge_has_outer_ipv6(bridge)) {
         compile_ingress(bridge->geneve_in6, OTD_TABLE_OUTER6, b, place);
     }
