@@ -45,6 +45,28 @@ vm 2 iperf3 -s -1 -D -I "$LAB_RUN/iperf.pid" > /dev/null
 check "$CASE: two megabytes of TCP" vm 1 iperf3 -c 10.0.0.2 -n 2M
 case_end
 
+case_begin "another UDP port"
+check "$CASE: hypervisor 1" tunnel 1 send encap 1 in=vm1 dst=10.0.0.2/32 remote=$H2 vni=0x100 , \
+    decap 2 src=$H2/32 gvni=0x200
+check "$CASE: hypervisor 2" tunnel 2 send encap 1 in=vm2 dst=10.0.0.1/32 remote=$H1 vni=0x200 , \
+    decap 2 src=$H1/32 gvni=0x100
+check "$CASE: VM 1 pings VM 2" ping_ok 1 2
+capture wire wire wire 'udp port 6081 or udp port 7777'
+for n in 1 2; do
+    hv $n ovs-vsctl set Open_vSwitch . external_ids:tunneld-geneve-port=7777
+done
+check "$CASE: and over the other port, by itself" wait_until 20 ping_ok 1 2 1
+wait_until 5 seen wire 2
+check "$CASE: the capture is complete" capture_stop wire
+assert_eq "$CASE: the wire" "$(datagrams wire | tail -n 2 | sed 's/: .*//')" \
+"$H1 > $H2 ttl 64 port 7777
+$H2 > $H1 ttl 64 port 7777"
+for n in 1 2; do
+    hv $n ovs-vsctl remove Open_vSwitch . external_ids tunneld-geneve-port
+done
+check "$CASE: and over the first again" wait_until 20 ping_ok 1 2 1
+case_end
+
 # --- Changes under a flood
 
 # The tunnels of hypervisor 1 change, those of hypervisor 2 take whatever comes of that.

@@ -150,7 +150,28 @@ returns ovsdb kill9
 allow_log "db.sock: $GONE"
 end
 
+begin "all three daemons"
+returns hypervisor stop
+allow_log "(br-int.mgmt|db.sock): $GONE"
+end
+
 # --- Somebody deletes our flows
+
+case_begin "a port goes and comes back"
+check "$CASE: created" tunnel 1 send encap 1 in=vm11 dst=10.0.0.2/32 remote=$H2 vni=0x100
+inactive_is() { [ "$(tunneld 1 tunnel/inactive)" = "$1" ]; }
+why="tunnel 1: interface vm11 is not on the bridge"
+hv 1 ovs-vsctl del-port vm11
+wait_until 5 inactive_is "$why"
+assert_eq "$CASE: inactive" "$(tunneld 1 tunnel/inactive)" "$why"
+hv 1 ovs-vsctl add-port br-int vm11
+wait_until 5 inactive_is ""
+assert_eq "$CASE: active again" "$(tunneld 1 tunnel/inactive)" ""
+capture wire h1 u0 'udp port 6081'
+hex=$(frame "$(vm_mac 2)" "$(vm_mac 11)" 10.0.0.11 10.0.0.2)
+send 11 "$hex"
+assert_datagrams "$CASE: the wire" wire "$H1 > $H2 ttl 64 port 6081: 0000655800010000$hex"
+case_end
 
 case_begin "somebody deletes flows of ours"
 check "$CASE: created" tunnel 1 send decap 1 gvni=1 next=recirculate , \
