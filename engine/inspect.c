@@ -7,6 +7,7 @@
 #include "flows/decode.h"
 #include "flows/pipeline.h"
 #include "openvswitch/ofp-port.h"
+#include "openvswitch/poll-loop.h"
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
@@ -402,37 +403,71 @@ otd_engine_format_status(const struct otd_engine *engine, struct ds *s)
 
 /* ---- `exit --cleanup`. */
 
-bool
-otd_engine_cleanup_run(struct otd_engine *engine)
+/* The flows first; then the option mappings, which the switch holds as long as a
+ * flow that is being destroyed uses them. */
+#define CLEANUP_RETRY_MS 50
+#define CLEANUP_TRIES 40
+
+static void
+cleanup_send(struct otd_engine *engine)
 {
-    struct ofpbuf *out;
+    struct ofpbuf *out = otd_session_output(engine->ctl);
 
-    otd_session_run(engine->ctl);
-    if (!engine->cleanup_sent) {
-        if (!otd_session_is_up(engine->ctl)) {
-            return !otd_ovsdb_mgmt_path(engine->ovsdb);
-        }
-        otd_group_disconnected(engine);
-        otd_tlv_stop(engine);
-        out = otd_session_output(engine->ctl);
-        if (out) {
-            otd_msg_delete_by_cookie(out, otd_session_next_xid(engine->ctl),
-                                     otd_cookie_make(0, 0),
-                                     OTD_COOKIE_OWNER_MASK);
-            engine->cleanup_xid = otd_session_next_xid(engine->ctl);
-            otd_msg_barrier(out, engine->cleanup_xid);
-            otd_session_flush(engine->ctl);
-            engine->cleanup_sent = true;
-        }
-        return false;
+    if (!out) {
+        return;
     }
-    for (struct ofpbuf *msg; (msg = otd_session_recv(engine->ctl)); ) {
-        bool mine = otd_msg_xid(msg) == engine->cleanup_xid;
+    engine->cleanup_refused = false;
+    engine->cleanup_retry_at = LLONG_MAX;
+    if (!engine->cleanup_tries++) {
+        otd_msg_delete_by_cookie(out, otd_session_next_xid(engine->ctl),
+                                 otd_cookie_make(0, 0), OTD_COOKIE_OWNER_MASK);
+    } else {
+        otd_tlv_delete_own(engine, out);
+    }
+    engine->cleanup_xid = otd_session_next_xid(engine->ctl);
+    otd_msg_barrier(out, engine->cleanup_xid);
+    otd_session_flush(engine->ctl);
+}
 
+/* Takes the switch's answers; true if the last thing sent is done with. */
+static bool
+cleanup_receive(struct otd_engine *engine)
+{
+    for (struct ofpbuf *msg; (msg = otd_session_recv(engine->ctl)); ) {
+        bool done = otd_msg_xid(msg) == engine->cleanup_xid;
+
+        engine->cleanup_refused |= otd_msg_type(msg) == OTD_MSG_ERROR;
         ofpbuf_delete(msg);
-        if (mine) {
+        if (done) {
             return true;
         }
     }
-    return !otd_session_is_up(engine->ctl);
+    return false;
+}
+
+bool
+otd_engine_cleanup_run(struct otd_engine *engine)
+{
+    otd_session_run(engine->ctl);
+    if (!otd_session_is_up(engine->ctl)) {
+        return engine->cleanup_tries || !otd_ovsdb_mgmt_path(engine->ovsdb);
+    }
+    if (!engine->cleanup_tries) {
+        otd_group_disconnected(engine);
+        otd_tlv_stop(engine);
+        cleanup_send(engine);
+    } else if (cleanup_receive(engine)) {
+        bool flows = engine->cleanup_tries == 1;
+
+        if (!engine->own_tlvs || engine->cleanup_tries > CLEANUP_TRIES
+            || (!flows && !engine->cleanup_refused)) {
+            return true;
+        }
+        engine->cleanup_retry_at = time_msec() + CLEANUP_RETRY_MS;
+    }
+    if (engine->cleanup_tries && time_msec() >= engine->cleanup_retry_at) {
+        cleanup_send(engine);
+    }
+    poll_timer_wait_until(engine->cleanup_retry_at);
+    return false;
 }

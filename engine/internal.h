@@ -365,8 +365,10 @@ struct otd_engine {
     struct otd_flow_bytes_set scratch_set;
     struct ofpbuf scratch_bytes;
 
-    bool cleanup_sent;
+    int cleanup_tries;          /* `exit --cleanup`: what has been sent. */
+    bool cleanup_refused;
     ovs_be32 cleanup_xid;
+    long long int cleanup_retry_at;
 
     /* For `status`. */
     uint64_t n_syncs, n_groups, n_requests;
@@ -462,6 +464,8 @@ char *otd_tlv_adopt(struct otd_engine *, const struct otd_tlv_table *);
 /* A mapping of ours as the store has it, at start. */
 void otd_tlv_restore(struct otd_engine *, const struct otd_store_tlv *);
 void otd_tlv_run(struct otd_engine *);  /* Removes mappings without users. */
+/* Appends the message that removes all mappings of ours. */
+void otd_tlv_delete_own(struct otd_engine *, struct ofpbuf *out);
 void otd_tlv_wait(const struct otd_engine *);
 void otd_tlv_stop(struct otd_engine *);
 bool otd_tlv_receive(struct otd_engine *, const struct ofpbuf *);

@@ -479,6 +479,20 @@ otd_tlv_stop(struct otd_engine *engine)
     gc_end(engine);
 }
 
+void
+otd_tlv_delete_own(struct otd_engine *engine, struct ofpbuf *out)
+{
+    struct otd_tlv_entry entries[OTD_TLV_MAX];
+    size_t n = 0;
+
+    for (int i = 0; i < OTD_TLV_MAX; i++) {
+        if (engine->own_tlvs & slot_bit(i)) {
+            entries[n++] = slot_entry(engine, i);
+        }
+    }
+    otd_msg_tlv_mod(out, otd_session_next_xid(engine->ctl), false, entries, n);
+}
+
 static void
 gc_send_delete(struct otd_engine *engine)
 {

@@ -278,10 +278,17 @@ kill9_tunneld; start_tunneld
 wait_serving "on a shared bridge after kill -9"
 in_sync "on a shared bridge"
 assert_eq "the foreign flows survive" "$(flows cookie=0xc0ffee/-1)" "$foreign"
-check "deleted" step <<< 'c.delete_all()'
+check "one with an option" step <<'P'
+e = encap(2)
+e.geneve.geneve_encap.geneve_option.add(option_class=0x102, type=1, data=bytes(4))
+assert not c.create(e).error_status
+P
 assert_eq "exit --cleanup answers" "$(tunneld_appctl exit --cleanup)" ""
 check "and ends the daemon" wait_until 20 eval '! daemon_pid tunneld'
 assert_eq "only the foreign flows are left" "$(flows)" "$foreign"
+check "no option mapping" eval 'ofctl dump-tlv-map br-int | grep -q "^ allocated option space=0$"'
+check "and no port of ours" eval '! vsctl list-ports br-int | grep otd-'
+rm -rf "$SANDBOX/store"
 ofctl del-flows br-int
 vsctl remove Open_vSwitch . external_ids tunneld-share-bridge
 
