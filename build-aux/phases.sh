@@ -21,7 +21,7 @@ describe_fuzz() { echo "each fuzzer for a minute"; }
 describe_dist() { echo "make distcheck, and the tarball has every file"; }
 
 # The longest that a single step may take, in seconds.
-STEP_TIMEOUT=900
+STEP_TIMEOUT=1500
 
 passed=0 failed=0 skipped=0
 failures=()
