@@ -230,9 +230,10 @@ new_tunnel(struct otd_engine *engine, uint64_t id)
 
 static void
 insert(struct otd_engine *engine, struct otd_tunnel *t,
-       const struct otd_spec *spec, const struct ofpbuf *bytes)
+       const struct otd_spec *spec, const struct otd_hashed_match *match,
+       const struct ofpbuf *bytes)
 {
-    otd_table_insert(&engine->table, t, spec,
+    otd_table_insert(&engine->table, t, spec, match,
                      xmemdup(bytes->data, bytes->size), bytes->size);
     if (t->iface && t->iface->ofport == OFPP_NONE) {
         t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
@@ -266,12 +267,12 @@ check_spec(const struct otd_engine *engine, const struct otd_spec *spec,
 /* What only this host and the other tunnels can say against a request. */
 static void
 check_here(struct otd_group *group, const struct otd_spec *spec,
+           const struct otd_hashed_match *match,
            const struct otd_tunnel *self, struct otd_faults *faults)
 {
     struct otd_engine *engine = group->engine;
     const char *ifname = spec->match.ingress_interface;
     const struct otd_tunnel *other;
-    struct otd_match_key key;
 
     if (ifname[0] && otd_ovsdb_is_tunnel_port(engine->ovsdb, ifname)) {
         otd_fault(faults, OTD_FAULT_MATCH_FIELD,
@@ -286,8 +287,7 @@ check_here(struct otd_group *group, const struct otd_spec *spec,
                   "first", ifname, otd_ovsdb_settings(engine->ovsdb)->bridge);
     }
 
-    otd_match_key_init(&key, spec);
-    other = otd_table_find_match(&engine->table, engine->codec, &key, self);
+    other = otd_table_find_match(&engine->table, engine->codec, match, self);
     if (other) {
         otd_fault(faults, OTD_FAULT_MATCH_FIELD, "match_criteria",
                   "tunnel %"PRIu64" has the same effective match; change one "
@@ -339,6 +339,7 @@ must_map_first(struct otd_group *group, const struct otd_spec *spec)
 
 static void
 apply_create(struct otd_group *group, struct otd_spec *spec,
+             const struct otd_hashed_match *match,
              struct otd_faults *faults, struct otd_tunnel **tp)
 {
     struct otd_engine *engine = group->engine;
@@ -353,7 +354,7 @@ apply_create(struct otd_group *group, struct otd_spec *spec,
     if (otd_faults_any(faults)) {
         return;
     }
-    check_here(group, spec, NULL, faults);
+    check_here(group, spec, match, NULL, faults);
     if (otd_faults_any(faults) || must_map_first(group, spec)) {
         return;
     }
@@ -364,7 +365,7 @@ apply_create(struct otd_group *group, struct otd_spec *spec,
     t = new_tunnel(engine, spec->id);
     ofpbuf_clear(&engine->scratch_bytes);
     engine->codec->encode(engine->codec->aux, spec, &engine->scratch_bytes);
-    insert(engine, t, spec, &engine->scratch_bytes);
+    insert(engine, t, spec, match, &engine->scratch_bytes);
     otd_group_touch(group, t)->existed = false;
     stage_early(group, t, spec);
     *tp = t;
@@ -376,6 +377,7 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
 {
     struct otd_engine *engine = group->engine;
     struct otd_tunnel *t = otd_table_find(&engine->table, patch->id);
+    struct otd_hashed_match match;
     struct otd_spec old, spec;
 
     if (!t) {
@@ -394,7 +396,8 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     }
     check_spec(engine, &spec, faults);
     if (!otd_faults_any(faults)) {
-        check_here(group, &spec, t, faults);
+        otd_hashed_match_init(&match, &spec);
+        check_here(group, &spec, &match, t, faults);
     }
     if (otd_faults_any(faults) || must_map_first(group, &spec)) {
         return;
@@ -417,7 +420,7 @@ apply_update(struct otd_group *group, const struct otd_spec *patch,
     }
     ofpbuf_clear(&engine->scratch_bytes);
     engine->codec->encode(engine->codec->aux, &spec, &engine->scratch_bytes);
-    insert(engine, t, &spec, &engine->scratch_bytes);
+    insert(engine, t, &spec, &match, &engine->scratch_bytes);
     *tp = t;
 }
 
@@ -467,12 +470,14 @@ must_wait_for_port(struct otd_group *group, const struct otd_spec *spec)
 }
 
 static void
-dispatch(struct otd_group *group, struct otd_spec *spec,
-         struct otd_faults *faults, struct otd_tunnel **t)
+dispatch(struct otd_group *group, struct otd_decoded *d, struct otd_tunnel **t)
 {
+    struct otd_faults *faults = &d->faults;
+    struct otd_spec *spec = &d->spec;
+
     switch (spec->operation) {
     case OTD_OP_CREATE:
-        apply_create(group, spec, faults, t);
+        apply_create(group, spec, &d->match, faults, t);
         break;
     case OTD_OP_UPDATE:
         apply_update(group, spec, faults, t);
@@ -488,46 +493,58 @@ dispatch(struct otd_group *group, struct otd_spec *spec,
     }
 }
 
+void
+otd_group_decode(const struct otd_engine *engine, const void *bytes, size_t n,
+                 struct otd_decoded *d)
+{
+    otd_faults_init(&d->faults);
+    d->ok = engine->codec->decode(engine->codec->aux, bytes, n, &d->spec,
+                                  &d->faults);
+    if (d->ok) {
+        otd_hashed_match_init(&d->match, &d->spec);
+        otd_table_prefetch(&engine->table, d->spec.id, &d->match);
+    }
+}
+
 bool
 otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
-                const void *bytes, size_t n)
+                struct otd_decoded *d)
 {
     struct otd_engine *engine = group->engine;
-    struct otd_faults faults = OTD_FAULTS_INITIALIZER;
     const struct otd_faults *forced = otd_txn_forced(txn, index);
+    struct otd_spec *spec = &d->spec;
     struct otd_tunnel *t = NULL;
-    struct otd_spec spec;
     bool chosen;
 
-    if (!engine->codec->decode(engine->codec->aux, bytes, n, &spec, &faults)) {
-        otd_txn_add_entry(txn, index, 0, &faults);
+    if (!d->ok) {
+        otd_txn_add_entry(txn, index, 0, &d->faults);
         return true;
     }
-    chosen = !spec.id && spec.operation == OTD_OP_CREATE;
+    chosen = !spec->id && spec->operation == OTD_OP_CREATE;
     if (forced) {
-        otd_faults_append(&faults, forced);
-    } else if (must_wait_for_port(group, &spec)) {
-        otd_faults_destroy(&faults);
+        otd_faults_append(&d->faults, forced);
+    } else if (must_wait_for_port(group, spec)) {
+        otd_faults_destroy(&d->faults);
         return false;
     } else {
-        dispatch(group, &spec, &faults, &t);
+        dispatch(group, d, &t);
         if (group->reserving) {
-            otd_faults_destroy(&faults);
+            otd_faults_destroy(&d->faults);
             return false;
         }
     }
 
     if (t) {
         struct otd_pending *p = t->pending;
-        bool gone = spec.operation == OTD_OP_DELETE;
+        bool gone = spec->operation == OTD_OP_DELETE;
         char *error;
 
         p->txn = txn;
         p->index = index;
-        if (spec.match.tunnel_id && !gone) {
+        if (spec->match.tunnel_id && !gone) {
             note_naming(group, p, txn, index);
         }
-        txn->n_created += spec.operation == OTD_OP_CREATE;
+        txn->n_created += spec->operation == OTD_OP_CREATE;
         error = (gone ? otd_store_delete(engine->store, t->installed.key)
                  : put_row(group, t));
         if (error) {
@@ -537,10 +554,10 @@ otd_group_apply(struct otd_group *group, struct otd_txn *txn, uint32_t index,
             group->stage.error = error;
         }
     }
-    if (otd_faults_any(&faults) || chosen) {
-        otd_txn_add_entry(txn, index, spec.id, &faults);
+    if (otd_faults_any(&d->faults) || chosen) {
+        otd_txn_add_entry(txn, index, spec->id, &d->faults);
     }
-    otd_faults_destroy(&faults);
+    otd_faults_destroy(&d->faults);
     engine->n_requests++;
     return true;
 }
@@ -722,6 +739,7 @@ undo_one(struct otd_engine *engine, struct otd_pending *p)
         otd_table_remove(&engine->table, t);
     }
     if (p->existed) {
+        struct otd_hashed_match match;
         struct otd_spec spec;
         uint8_t *bytes = p->old_bytes ? p->old_bytes : t->bytes;
         size_t n = p->old_bytes ? p->n_old : t->n_bytes;
@@ -731,7 +749,8 @@ undo_one(struct otd_engine *engine, struct otd_pending *p)
             p->old_bytes = NULL;
         }
         otd_tunnel_decode(engine, bytes, n, &spec);
-        otd_table_insert(&engine->table, t, &spec, bytes, n);
+        otd_hashed_match_init(&match, &spec);
+        otd_table_insert(&engine->table, t, &spec, &match, bytes, n);
         if (t->iface && t->iface->ofport == OFPP_NONE) {
             t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
         }

@@ -114,7 +114,7 @@ load_row(const struct otd_store_row *row, void *engine_)
 {
     struct otd_engine *engine = engine_;
     struct otd_faults faults = OTD_FAULTS_INITIALIZER;
-    struct otd_match_key key;
+    struct otd_hashed_match match;
     struct otd_spec spec;
     struct otd_tunnel *t;
     char *error = NULL;
@@ -131,8 +131,9 @@ load_row(const struct otd_store_row *row, void *engine_)
         error = xasprintf("tunnel %"PRIu64": its id or key %"PRIu32" stands "
                           "twice", row->id, row->key);
     } else {
-        otd_match_key_init(&key, &spec);
-        if (otd_table_find_match(&engine->table, engine->codec, &key, NULL)) {
+        otd_hashed_match_init(&match, &spec);
+        if (otd_table_find_match(&engine->table, engine->codec, &match,
+                                 NULL)) {
             error = xasprintf("tunnel %"PRIu64": its match stands twice",
                               row->id);
         }
@@ -147,8 +148,8 @@ load_row(const struct otd_store_row *row, void *engine_)
     t->installed.key = row->key;
     t->installed.in_port = OFPP_NONE;
     otd_table_insert_key(&engine->table, t);
-    otd_table_insert(&engine->table, t, &spec, xmemdup(row->bytes, row->n),
-                     row->n);
+    otd_table_insert(&engine->table, t, &spec, &match,
+                     xmemdup(row->bytes, row->n), row->n);
     otd_counters_load(t, &row->counters);
     return NULL;
 }

@@ -27,6 +27,7 @@ VLOG_DEFINE_THIS_MODULE(group);
 
 #define PORT_WAIT_MS 5000
 #define READ_BACK_SOON_MS 1000
+#define READ_BACK_RETRY_MS 5000
 #define MAX_REREADS 2
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 20);
@@ -158,7 +159,17 @@ group_complete(struct otd_group *group, int status, const char *error)
 static void
 group_fail(struct otd_group *group, const char *error)
 {
+    struct otd_engine *engine = group->engine;
+
     group_roll_back(group);
+    if (ovs_list_is_empty(&group->txns)) {
+        /* Nobody is told, and to try again at once would go on for ever: a
+         * read-back does what can be done, and says what cannot. */
+        VLOG_WARN_RL(&rl, "flows could not follow their interfaces: %s", error);
+        engine->ifaces_changed = false;
+        engine->resync = true;
+        engine->resync_at = time_msec() + READ_BACK_RETRY_MS;
+    }
     group_complete(group, OTD_TXN_TABLE_UNAVAILABLE, error);
 }
 
@@ -278,6 +289,10 @@ static enum feed
 group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
 {
     struct otd_engine *engine = group->engine;
+    enum feed result = FEED_MORE;
+    struct otd_decoded d[2];    /* This request and the next one. */
+    bool ahead = false;
+    int this = 0;
 
     if (!txn->cursor.index) {
         txn->n_before = otd_engine_n_tunnels(engine);
@@ -287,27 +302,42 @@ group_feed(struct otd_group *group, struct otd_txn *txn, long long int deadline)
      * takes the switch's processor away from it. */
     for (int i = 0; (i < TURN_REQUESTS
                      && otd_session_backlog(engine->ctl) <= BACKLOG_MAX); i++) {
-        struct otd_spool_cursor cursor = txn->cursor;
-        const void *bytes;
-        size_t n;
+        struct otd_spool_cursor cursor = txn->cursor, next;
+        const void *bytes, *next_bytes;
+        size_t n, n_next;
 
         if (!otd_spool_next(&txn->spool, &txn->cursor, &bytes, &n)) {
             return txn->ended ? FEED_DONE : FEED_MORE;
         }
-        if (!otd_group_apply(group, txn, cursor.index, bytes, n)) {
+        if (!ahead) {
+            otd_group_decode(engine, bytes, n, &d[this]);
+        }
+        next = txn->cursor;
+        ahead = otd_spool_next(&txn->spool, &next, &next_bytes, &n_next);
+        if (ahead) {
+            otd_group_decode(engine, next_bytes, n_next, &d[!this]);
+        }
+        if (!otd_group_apply(group, txn, cursor.index, &d[this])) {
             if (group->reserving) {
                 group_restart(group);
             } else {
                 group_wait_for_port(group, txn);
             }
-            return FEED_DISBANDED;
+            result = FEED_DISBANDED;
+        }
+        this = !this;
+        if (result != FEED_MORE) {
+            break;
         }
         txn->applied_bytes += n;
         if (group->stage.failed || (i % 64 == 63 && time_msec() > deadline)) {
             break;
         }
     }
-    return FEED_MORE;
+    if (ahead) {
+        otd_faults_destroy(&d[this].faults);
+    }
+    return result;
 }
 
 static void

@@ -33,4 +33,13 @@ void otd_index_remove(struct otd_index *, uint32_t hash, uint32_t key);
  * 0; the index must not change between two calls. */
 uint32_t otd_index_next(const struct otd_index *, uint32_t hash, size_t *pos);
 
+/* Gets the slot where a look-up of 'hash' begins into the cache. */
+static inline void
+otd_index_prefetch(const struct otd_index *ix, uint32_t hash)
+{
+    if (ix->slots) {
+        __builtin_prefetch(&ix->slots[hash & ix->mask], 1);
+    }
+}
+
 #endif /* engine/index.h */

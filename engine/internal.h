@@ -95,29 +95,41 @@ struct otd_table {
     uint32_t next_key;
 };
 
+/* A match as the table looks it up: made once, used several times. */
+struct otd_hashed_match {
+    struct otd_match_key key;
+    uint32_t hash;
+};
+void otd_hashed_match_init(struct otd_hashed_match *, const struct otd_spec *);
+
 void otd_table_init(struct otd_table *);
 void otd_table_destroy(struct otd_table *);
 struct otd_tunnel *otd_table_find(const struct otd_table *, uint64_t id);
 struct otd_tunnel *otd_table_by_key(const struct otd_table *, uint32_t key);
 /* The first tunnel with a key >= 'key', or NULL. */
 struct otd_tunnel *otd_table_next_key(const struct otd_table *, uint32_t key);
+/* Gets ready for a look at 'id' and for tunnels with this match. */
+void otd_table_prefetch(const struct otd_table *, uint64_t id,
+                        const struct otd_hashed_match *);
 /* All of them, by key; none may go meanwhile. */
 #define OTD_TABLE_FOR_EACH(T, TABLE)                                    \
     for ((T) = otd_table_next_key(TABLE, 0); (T);                       \
          (T) = otd_table_next_key(TABLE, (T)->installed.key + 1))
-/* The tunnel other than 'except' whose match key equals '*key', or NULL. */
+/* The tunnel other than 'except' with this match, or NULL. */
 struct otd_tunnel *otd_table_find_match(const struct otd_table *,
                                         const struct otd_codec *,
-                                        const struct otd_match_key *key,
+                                        const struct otd_hashed_match *,
                                         const struct otd_tunnel *except);
 /* Some tunnel that names 'id' by tunnel_id, or NULL; and the next such one. */
 struct otd_tunnel *otd_table_first_after(const struct otd_table *, uint64_t id);
 struct otd_tunnel *otd_table_next_after(const struct otd_tunnel *);
 
-/* Puts 't' (its id and key are set) into all indexes as 'spec' and 'bytes' say
- * (takes 'bytes'); and out of them again. */
+/* Puts 't' (its id and key are set) into all indexes as 'spec', the match in it
+ * and 'bytes' say (takes 'bytes'); and out of them again. */
 void otd_table_insert(struct otd_table *, struct otd_tunnel *t,
-                      const struct otd_spec *spec, uint8_t *bytes, size_t n);
+                      const struct otd_spec *spec,
+                      const struct otd_hashed_match *, uint8_t *bytes,
+                      size_t n);
 void otd_table_remove(struct otd_table *, struct otd_tunnel *t);
 /* The index of keys stands apart: it holds a tunnel that is being deleted until
  * that is confirmed, so that readers still find it. */
@@ -399,11 +411,21 @@ bool otd_engine_ports_in_force(const struct otd_engine *);
 
 /* apply.c */
 struct otd_pending *otd_group_touch(struct otd_group *, struct otd_tunnel *);
-/* Applies one request; adds its entry to 'txn' if it is worth one.  False, and
- * nothing was done: the group must begin anew when options are mapped (it has
- * 'reserving'), or else when our ports are there. */
+/* A request as a spec.  It is decoded one request ahead of being applied, so that
+ * what the tables will be asked for is in the cache by then. */
+struct otd_decoded {
+    bool ok;                    /* False: no request at all, 'faults' say why. */
+    struct otd_spec spec;
+    struct otd_hashed_match match;      /* Of 'spec'. */
+    struct otd_faults faults;
+};
+void otd_group_decode(const struct otd_engine *, const void *bytes, size_t n,
+                      struct otd_decoded *);
+/* Applies one request; adds its entry to 'txn' if it is worth one.  Uses up its
+ * faults.  False, and nothing was done: the group must begin anew when options
+ * are mapped (it has 'reserving'), or else when our ports are there. */
 bool otd_group_apply(struct otd_group *, struct otd_txn *, uint32_t index,
-                     const void *bytes, size_t n);
+                     struct otd_decoded *);
 /* After the last request: references, and flows of everything touched.  False: some
  * request was found wanting and is forced to fail; start over. */
 bool otd_group_finish(struct otd_group *);

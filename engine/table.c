@@ -61,6 +61,22 @@ otd_table_find(const struct otd_table *table, uint64_t id)
     return NULL;
 }
 
+void
+otd_hashed_match_init(struct otd_hashed_match *match,
+                      const struct otd_spec *spec)
+{
+    otd_match_key_init(&match->key, spec);
+    match->hash = otd_match_key_hash(&match->key);
+}
+
+void
+otd_table_prefetch(const struct otd_table *table, uint64_t id,
+                   const struct otd_hashed_match *match)
+{
+    otd_index_prefetch(&table->by_id, hash_id(id));
+    otd_index_prefetch(&table->by_match, match->hash);
+}
+
 /* ---- Keys: an array of arrays, since keys are dense and grow. */
 
 struct otd_tunnel *
@@ -129,14 +145,14 @@ otd_table_remove_key(struct otd_table *table, struct otd_tunnel *t)
 struct otd_tunnel *
 otd_table_find_match(const struct otd_table *table,
                      const struct otd_codec *codec,
-                     const struct otd_match_key *key,
+                     const struct otd_hashed_match *match,
                      const struct otd_tunnel *except)
 {
-    uint32_t hash = otd_match_key_hash(key);
     uint32_t tunnel_key;
     size_t pos = 0;
 
-    while ((tunnel_key = otd_index_next(&table->by_match, hash, &pos)) != 0) {
+    while ((tunnel_key = otd_index_next(&table->by_match, match->hash,
+                                        &pos)) != 0) {
         struct otd_tunnel *t = otd_table_by_key(table, tunnel_key);
         struct otd_faults faults = OTD_FAULTS_INITIALIZER;
         struct otd_match_key other;
@@ -148,7 +164,7 @@ otd_table_find_match(const struct otd_table *table,
         codec->decode(codec->aux, t->bytes, t->n_bytes, &spec, &faults);
         otd_faults_destroy(&faults);
         otd_match_key_init(&other, &spec);
-        if (!memcmp(key, &other, sizeof other)) {
+        if (!memcmp(&match->key, &other, sizeof other)) {
             return t;
         }
     }
@@ -250,10 +266,10 @@ iface_ref(struct otd_table *table, const char *name)
 
 void
 otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
-                 const struct otd_spec *spec, uint8_t *bytes, size_t n)
+                 const struct otd_spec *spec,
+                 const struct otd_hashed_match *match, uint8_t *bytes,
+                 size_t n)
 {
-    struct otd_match_key key;
-
     t->bytes = bytes;
     t->n_bytes = n;
     t->kind = spec->kind;
@@ -264,8 +280,7 @@ otd_table_insert(struct otd_table *table, struct otd_tunnel *t,
     t->has_options = (spec->kind == OTD_KIND_GENEVE_ENCAP
                       && spec->encap.options_len > 0);
 
-    otd_match_key_init(&key, spec);
-    t->match_hash = otd_match_key_hash(&key);
+    t->match_hash = match->hash;
     otd_index_insert(&table->by_id, hash_id(t->id), t->installed.key);
     otd_index_insert(&table->by_match, t->match_hash, t->installed.key);
     if (t->after) {

@@ -234,8 +234,14 @@ tests_unit_test_service_LDADD = \
 
 # The API and the daemon, as an independent client and a shell see them.
 EXTRA_DIST += tests/client
-dist_check_SCRIPTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
-TESTS += tests/sandbox-api.sh tests/sandbox-daemon.sh
+dist_check_SCRIPTS += \
+	tests/sandbox-api.sh \
+	tests/sandbox-daemon.sh \
+	tests/sandbox-model.sh
+TESTS += \
+	tests/sandbox-api.sh \
+	tests/sandbox-daemon.sh \
+	tests/sandbox-model.sh
 
 # The fuzz target for files of requests; configured like fuzz-request.
 EXTRA_PROGRAMS += tests/fuzz/fuzz-json
