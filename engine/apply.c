@@ -141,6 +141,8 @@ unstage(struct otd_group *group, struct otd_tunnel *t)
         for (size_t i = 0; i < flows->n; i++) {
             otd_stage_flow(&group->stage, OTD_FLOW_DELETE_STRICT,
                            &flows->flows[i], t->installed.key);
+            /* It, too, says its last word, maybe after the group has ended. */
+            otd_tally_bank(otd_tally_of(t, flows->flows[i].cookie));
         }
         t->pending->staged = false;
         t->installed.active = false;
@@ -235,6 +237,9 @@ insert(struct otd_engine *engine, struct otd_tunnel *t,
 {
     otd_table_insert(&engine->table, t, spec, match,
                      xmemdup(bytes->data, bytes->size), bytes->size);
+    if (t->has_options) {
+        otd_tlv_note_use(engine, &spec->encap);
+    }
     if (t->iface && t->iface->ofport == OFPP_NONE) {
         t->iface->ofport = otd_ovsdb_ofport(engine->ovsdb, t->iface->name);
     }

@@ -20,7 +20,6 @@ VLOG_DEFINE_THIS_MODULE(counters);
 
 struct otd_counters_poll {
     ovs_be32 xid;
-    unsigned int seqno;         /* The reader session's. */
     unsigned int change_number; /* Flows newer than this are not in the dump. */
     long long int started_at;
     size_t n_fixed, n_match;    /* Flows of ours in the dump, by cookie. */
@@ -35,7 +34,6 @@ struct otd_refresh {
     uint64_t id;
     uint32_t key;
     ovs_be32 xid;               /* Of a single tunnel's dump. */
-    unsigned int seqno;
     unsigned int change_number;
     void (*done)(void *aux, const char *error);
     void *aux;
@@ -196,7 +194,6 @@ poll_start(struct otd_engine *engine)
     struct otd_refresh *r;
 
     poll->xid = otd_session_next_xid(engine->reader);
-    poll->seqno = otd_session_seqno(engine->reader);
     poll->change_number = engine->change_number;
     poll->started_at = time_msec();
     poll->n_groups = engine->n_groups;
@@ -504,6 +501,10 @@ otd_counters_run(struct otd_engine *engine)
         if (engine->poll || !ovs_list_is_empty(&engine->refreshes)) {
             otd_counters_stop(engine, otd_session_why_down(engine->reader));
         }
+        return;
+    } else if (engine->sync && !engine->synced) {
+        /* At a new connection the read-back comes first: it takes lower numbers
+         * than the last ones for another flow's. */
         return;
     }
     LIST_FOR_EACH (r, node, &engine->refreshes) {

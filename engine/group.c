@@ -210,6 +210,7 @@ group_unstore(struct otd_group *group)
     }
     group->stored = false;
     engine->resync = true;
+    engine->resync_at = time_msec();
 }
 
 static char *
@@ -745,7 +746,7 @@ otd_group_wait(const struct otd_engine *engine)
 {
     const struct otd_group *group = engine->group;
 
-    if (engine->port_wanted_since != LLONG_MAX) {
+    if (engine->port_wanted_since != LLONG_MAX && may_start(engine)) {
         poll_timer_wait_until(engine->port_wanted_since + PORT_WAIT_MS + 1);
     }
     if (group && group->state == OTD_GROUP_APPLYING) {

@@ -235,6 +235,8 @@ struct otd_stage {
     unsigned int seqno;         /* The session's when it began. */
     size_t flush_at;            /* Backlog at which to write. */
     bool bundled;
+    bool loose;                 /* No bundles: each message is sent at once and
+                                 * taken or refused by itself. */
     struct ofpbuf plain;        /* Messages held back while not 'bundled'. */
     size_t n;                   /* Flow messages. */
     bool has_add, has_delete;
@@ -365,6 +367,7 @@ struct otd_engine {
     bool ifaces_changed;        /* Some otd_iface has 'changed' set. */
     long long int port_wanted_since;    /* LLONG_MAX: nobody waits for it. */
     unsigned int change_number;
+    bool sync_loose;            /* A read-back's bundle was refused as a whole. */
     bool has_served;            /* This bridge has been ours since we started. */
 
     struct otd_counters_poll *poll;
@@ -476,6 +479,8 @@ bool otd_tlv_reserve(struct otd_group *, const struct otd_geneve_encap *);
 /* Makes the mappings in 'slots' ours: durable, then in the switch (staged in the
  * group).  NULL, or an owned sentence. */
 char *otd_tlv_map(struct otd_group *, uint64_t slots);
+/* A tunnel with 'encap' is put into the table: its mappings are not for removal. */
+void otd_tlv_note_use(struct otd_engine *, const struct otd_geneve_encap *);
 /* Every option that 't' sends is mapped, with its length. */
 bool otd_tlv_is_mapped(const struct otd_engine *, const struct otd_tunnel *t,
                        struct ds *why);

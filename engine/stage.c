@@ -195,7 +195,7 @@ stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
 {
     ovs_be32 xid;
 
-    if (!stage->bundled
+    if (!stage->bundled && !stage->loose
         && (stage->n >= OTD_PLAIN_MAX
             || (verb == OTD_FLOW_DELETE_STRICT ? stage->has_add
                 : stage->has_delete))) {
@@ -213,11 +213,16 @@ stage_one(struct otd_stage *stage, enum otd_flow_verb verb,
         xid = otd_session_next_xid(stage->session);
         stage_bundled(stage, xid, verb, flow, bytes);
     } else {
+        struct ofpbuf *out = &stage->plain;
+
         xid = otd_session_next_xid(stage->session);
-        if (bytes) {
-            otd_msg_add_bytes(&stage->plain, xid, 0, bytes);
-        } else {
-            otd_msg_flow_mod(&stage->plain, xid, verb, flow);
+        if (stage->loose) {
+            out = otd_session_output(stage->session);
+        }
+        if (out && bytes) {
+            otd_msg_add_bytes(out, xid, 0, bytes);
+        } else if (out) {
+            otd_msg_flow_mod(out, xid, verb, flow);
         }
     }
     note_ref(stage, xid, key);
@@ -309,6 +314,8 @@ otd_stage_commit(struct otd_stage *stage)
         otd_session_send_bytes(stage->session, stage->plain.data,
                                stage->plain.size);
         ofpbuf_clear(&stage->plain);
+        send_barrier(stage);
+    } else if (stage->loose && stage->n) {
         send_barrier(stage);
     }
 }

@@ -116,6 +116,10 @@ otd_sync_start(struct otd_engine *engine, bool dry_run)
     sync->started_at = time_msec();
     ofpbuf_init(&sync->ofpacts, 256);
     otd_stage_init(&sync->stage, engine->ctl);
+    if (!dry_run) {
+        sync->stage.loose = engine->sync_loose;
+        engine->sync_loose = false;
+    }
     ds_init(&sync->report);
     LIST_FOR_EACH (check, node, &engine->checks) {
         check->taken = dry_run ? !check->repair : true;
@@ -629,11 +633,15 @@ otd_sync_run(struct otd_engine *engine)
         sync->state = SYNC_COMMITTING;
     }
     if (sync->state == SYNC_COMMITTING && otd_stage_ready(&sync->stage)) {
-        bool lost = sync->stage.failed;
+        bool lost = sync->stage.failed && sync->stage.bundled;
 
         note_refusals(sync);
         if (lost) {
-            /* A commit that is refused takes all of its bundle with it. */
+            /* A commit that is refused takes all of its bundle with it.  Once
+             * more, each message by itself: what is not to blame must not wait
+             * for what is. */
+            engine->sync_loose = true;
+            engine->resync_at = time_msec();
             engine->synced = false;
             otd_sync_abort(engine, engine->sync_error);
         } else {

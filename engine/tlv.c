@@ -433,6 +433,21 @@ otd_tlv_adopt(struct otd_engine *engine, const struct otd_tlv_table *table)
 
 /* ---- Mappings without users. */
 
+/* A slot that is used again, however shortly, needs a wait of its own. */
+void
+otd_tlv_note_use(struct otd_engine *engine, const struct otd_geneve_encap *encap)
+{
+    struct otd_tlv_gc *gc = engine->tlv_gc;
+    struct otd_geneve_option opt;
+    size_t ofs = 0;
+
+    while (gc && otd_geneve_option_next(encap, &ofs, &opt)) {
+        int i = otd_tlv_map_find(&engine->tlvs, opt.opt_class, opt.type);
+
+        gc->victims &= ~(i >= 0 ? slot_bit(i) : 0);
+    }
+}
+
 static uint64_t
 used_slots(const struct otd_engine *engine)
 {

@@ -196,6 +196,31 @@ check "and active when there is room" wait_until 20 eval \
 in_sync "with room in the option map"
 check "deleted" step <<< 'c.delete_all()'
 
+# ---- A switch that refuses.
+check "a hundred tunnels" step <<< 'assert not c.create(*[encap(i) for i in range(1, 101)]).error_status'
+limit=$(dump_flows table=0 | wc -l)
+vsctl -- --id=@t create Flow_Table "flow_limit=$limit" overflow_policy=refuse \
+    -- set Bridge br-int flow_tables:0=@t
+check "what the switch refuses is refused, and nothing else" wait_until 10 eval 'step <<P
+a = c.create(encap(200, inner_dst="10.9.9.9"), delete(100), encap(201, inner_dst="10.9.9.8"))
+ids = c.ids()
+print(brief(a), len(ids))
+c.create(*[delete(i) for i in (200, 201) if i in ids], encap(100))
+assert a.request_status == pb._TUNNEL_REJECTED and "OFPFMFC_TABLE_FULL" in str(a), a
+assert (200 in ids) + (201 in ids) == 1 and 100 not in ids, ids
+P'
+restart_vswitchd
+check "serving with a table that is too small" wait_until 20 serving
+vsctl set Flow_Table "$(vsctl get Bridge br-int flow_tables:0)" flow_limit=$((limit / 2))
+restart_vswitchd
+check "what fits is in the switch" wait_until 20 eval \
+    '[ "$(dump_flows table=0 | wc -l)" = '$((limit / 2))' ]'
+check "a deletion is answered" step <<< 'assert not c.create(delete(50), timeout=10).error_status'
+vsctl clear Bridge br-int flow_tables
+check "all is in when there is room" wait_until 20 eval \
+    '[ "$(tunneld_appctl pipeline/check 2>&1)" = "in sync" ]'
+check "deleted" step <<< 'c.delete_all()'
+
 # ---- A switch that goes.
 check "a tunnel" step <<< 'c.create(encap(1))'
 kill9_vswitchd
@@ -229,6 +254,7 @@ allow_log 'otd_session\|'
 allow_log '(vconn_stream|rconn)\|.*(Broken pipe|reset)'
 allow_log 'somebody else removed (a flow|or added)'
 allow_log 'tunnels are inactive because'
+allow_log 'the switch refused|OFPFMFC_TABLE_FULL|OFPBFC_MSG_FAILED'
 allow_log '(reconnect|jsonrpc)\|'
 allow_log 'ofp_util\|.*TLV|tun_metadata|ofproto\|.*tlv'
 expect_clean_logs
