@@ -131,29 +131,54 @@ put_match_ip6(struct builder *b, enum mf_field_id id,
     }
 }
 
-/* Sets field 'id' to 'n' bytes; fields of variable length stand right-justified
- * in an mf_value, and take their length from 'n' in bytes. */
+/* Sets field 'id' to 'n' bytes, or those bits of them that 'mask' has unless it is
+ * NULL.  Fields of variable length stand right-justified in an mf_value, and take
+ * their length from 'n' in bytes. */
 static void
-put_set(struct builder *b, enum mf_field_id id, const void *value, size_t n)
+put_set_masked(struct builder *b, enum mf_field_id id, const void *value,
+               const void *mask, size_t n)
 {
     if (b->flows) {
         const struct mf_field *mf = mf_from_id(id);
-        union mf_value v;
+        union mf_value v, m;
 
         ovs_assert(n <= mf->n_bytes);
         memset(&v, 0, mf->n_bytes);
         memcpy(&v.b[mf->n_bytes - n], value, n);
-        ofpact_put_set_field(&b->flow->ofpacts, mf, &v, NULL);
+        if (mask) {
+            memset(&m, 0, mf->n_bytes);
+            memcpy(&m.b[mf->n_bytes - n], mask, n);
+        }
+        ofpact_put_set_field(&b->flow->ofpacts, mf, &v, mask ? &m : NULL);
     } else {
         struct ofpbuf *out = &b->bytes->actions;
-        size_t len = ROUND_UP(8 + n, 8);
+        size_t size = 8 + (mask ? 2 * n : n);
+        size_t len = ROUND_UP(size, 8);
         ovs_be16 *h = ofpbuf_put_uninit(out, 4);
 
         h[0] = htons(OFPAT_SET_FIELD_TYPE);
         h[1] = htons(len);
-        put_oxm(out, id, value, NULL, n);
-        ofpbuf_put_zeros(out, len - (8 + n));
+        put_oxm(out, id, value, mask, n);
+        ofpbuf_put_zeros(out, len - size);
     }
+}
+
+static void
+put_set(struct builder *b, enum mf_field_id id, const void *value, size_t n)
+{
+    put_set_masked(b, id, value, NULL, n);
+}
+
+/* Setting all flags would put all of them into the datapath's mask, also those that
+ * only the datapath sets, and an IPv6 packet would never match that in the kernel:
+ * each would be an upcall. */
+static void
+put_set_oam(struct builder *b, bool oam)
+{
+    const ovs_be16 mask = htons(NX_TUN_FLAG_OAM);
+    const ovs_be16 value = oam ? mask : htons(0);
+
+    put_set_masked(b, MFF_TUN_FLAGS, &value, &mask, sizeof value);
 }
 
 static void
@@ -336,9 +361,7 @@ put_encap(struct builder *b, const struct otd_geneve_encap *encap,
     put_set(b, MFF_TUN_ID, &vni, sizeof vni);
     put_outer(b, &encap->outer, bridge);
     if (encap->control_packet) {
-        ovs_be16 flags = htons(NX_TUN_FLAG_OAM);
-
-        put_set(b, MFF_TUN_FLAGS, &flags, sizeof flags);
+        put_set_oam(b, true);
     }
     while (otd_geneve_option_next(encap, &ofs, &opt)) {
         int index = otd_tlv_map_find(tlvs, opt.opt_class, opt.type);
@@ -581,7 +604,7 @@ compile_strip(ofp_port_t in_port, bool ipv6, const struct otd_tlv_map *tlvs,
         put_set(b, MFF_TUN_SRC, &zero, 4);
         put_set(b, MFF_TUN_DST, &zero, 4);
     }
-    put_set(b, MFF_TUN_FLAGS, &zero, 2);
+    put_set_oam(b, false);
     for (int i = 0; i < OTD_TLV_MAX; i++) {
         /* Deleted, not set to zero: a zero would be sent as an option. */
         if (tlvs->slots[i].used) {

@@ -45,6 +45,7 @@ done < <(run_model < "$SANDBOX/answers")
 exec {answers}>&-
 assert_eq "the model runs to its end" "$ended" yes
 
+allow_log 'somebody else removed or added some'
 allow_log '(otd_session|reconnect|jsonrpc|vconn_stream|rconn|otd_ovsdb)\|'
 allow_log 'somebody else removed a flow'
 allow_log '\|(tunnel|ofproto|bridge|netdev_vport)\|WARN\|.*otd-geneve'
