@@ -317,6 +317,20 @@ default_is() {
     ours "$1" table=7 | grep -q "actions=$actions\$"
 }
 
+# What a script that ends early leaves running would keep run-all.sh waiting.
+stop_leftovers() {
+    local file pid name
+    for file in "$LAB_RUN"/*.capture "$LAB_RUN"/*.flood; do
+        [ -e "$file" ] || continue
+        while read -r pid _; do
+            read -r name 2> /dev/null < "/proc/$pid/comm" || continue
+            [[ $name != tcpdump && $name != flood ]] || kill -KILL "$pid"
+        done < "$file"
+        rm "$file"
+    done
+}
+at_exit stop_leftovers
+
 if [ ! -e "$LAB_RUN/prepared" ]; then
     prepare || { echo "the lab cannot be prepared"; exit 1; }
 fi

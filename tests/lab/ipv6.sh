@@ -79,6 +79,8 @@ again() {
 came() { [ $(($(frames_of wire | wc -l) + $(frames_of arrived | wc -l))) -ge $((8 * $1)) ]; }
 again 1
 wait_until 10 came 1
+# A flow that does not survive the switch's own check of it would be gone now.
+settled 1
 before=$(misses)
 again 50
 wait_until 10 came 51
@@ -87,7 +89,7 @@ hv 1 ovs-vsctl remove Open_vSwitch . other_config max-idle
 check "$CASE: the captures are complete" eval "capture_stop wire && capture_stop arrived"
 assert_eq "$CASE: everything arrived" "$(($(frames_of wire | wc -l) + $(frames_of arrived | wc -l)))" \
     $((8 * 51))
-check "$CASE: $missed of 400 packets went to ovs-vswitchd" test $missed -lt 40
+check "$CASE: $missed of 400 packets went to ovs-vswitchd" test $missed -lt 8
 assert_stats "$CASE: counted" 1 "$(stat_out 1 52 46)" "$(stat_out 2 52 58)" \
     "$(stat_in 4 52 46)" "$(stat_in 8 52 46)" "$(stat_in 9 107 58)" \
     "$(stat_in 10 52 46)" "$(stat_out 11 52 46)" "$(stat_in 12 52 46)" "$(stat_out 13 52 46)"
