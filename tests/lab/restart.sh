@@ -189,4 +189,21 @@ done
 allow_log 'counters\|WARN\|tunnel [0-9]+: somebody else removed a flow of ours'
 case_end
 
+# --- The clock jumps (User-mode Linux has its own)
+
+case_begin "the clock jumps"
+check "$CASE: created" tunnel 1 send encap 1 in=vm1 dst=10.0.0.9/32 remote=172.16.0.9 vni=1
+hex=$(frame "$(vm_mac 2)" "$(vm_mac 1)" 10.0.0.1 10.0.0.9)
+sent=0
+for days in 365 -730 365; do
+    check "$CASE: by $days days" date -s "@$(($(date +%s) + days * 86400))"
+    sent=$((sent + 3))
+    send 1 "$hex" 3
+    assert_stats "$CASE: counted after $days days" 1 "$(stat_out 1 $sent $((${#hex} / 2)))"
+    check "$CASE: a create is answered after $days days" tunnel 1 send \
+        encap $((100 + sent)) in=vm1 dst=10.0.1.$sent/32 remote=172.16.0.9 vni=1
+    check "$CASE: serving after $days days" serving 1
+done
+case_end
+
 finish
