@@ -52,6 +52,9 @@ export PYTHONDONTWRITEBYTECODE=1
 # A port that is removed has packets of the last moments in the switch.
 allow_log 'tunnel\([a-z0-9]*\)\|WARN\|(receive tunnel port not found|Dropped [0-9]+ log messages)'
 
+# An ovs-vsctl that has its answer does not wait for what else the database has to say.
+allow_log '(jsonrpc|reconnect)\|WARN\|unix#[0-9]+: (send error|connection dropped).*Broken pipe'
+
 # --- Calls to the resident programs
 
 # resident NAME CMD...: starts CMD with its two fifos; it answers to "hello".
