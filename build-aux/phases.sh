@@ -190,15 +190,22 @@ build_asan() {
         --with-sanitizers=address,undefined) && make_tests asan
 }
 
-# Daemons have no standard error: reports go to files, and one is a failure.
+# sanitizer_environment asan|tsan: daemons have no standard error, so reports go to
+# files, and one is a failure.
 sanitizer_environment() {
     mkdir -p "$logs/$phase/reports"
     local common=log_path=$logs/$phase/reports/report:symbolize=1
-    export ASAN_OPTIONS=$common:detect_leaks=1:detect_stack_use_after_return=1
-    export UBSAN_OPTIONS=$common:print_stacktrace=1
-    export LSAN_OPTIONS=suppressions=$top/build-aux/lsan.supp:print_suppressions=0
-    cat build-aux/tsan.supp tests/transport.supp > "$logs/$phase/tsan.supp"
-    export TSAN_OPTIONS=$common:suppressions=$logs/$phase/tsan.supp:halt_on_error=0
+    case $1 in
+    asan)
+        export ASAN_OPTIONS=$common:detect_leaks=1:detect_stack_use_after_return=1
+        export UBSAN_OPTIONS=$common:print_stacktrace=1
+        export LSAN_OPTIONS=suppressions=$top/build-aux/lsan.supp:print_suppressions=0
+        ;;
+    tsan)
+        cat build-aux/tsan.supp tests/transport.supp > "$logs/$phase/tsan.supp"
+        export TSAN_OPTIONS=$common:suppressions=$logs/$phase/tsan.supp
+        ;;
+    esac
 }
 
 no_reports() {
@@ -213,11 +220,11 @@ no_reports() {
 
 phase_asan() {
     step compile build_asan
-    sanitizer_environment
+    sanitizer_environment asan
     run_tests asan unit
     run_tests asan sandbox 'sandbox-selftest'
     step no-reports no_reports
-    unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS
+    unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 }
 
 build_tsan() {
@@ -230,7 +237,7 @@ build_tsan() {
 phase_tsan() {
     step open-vswitch env OTD_OVS_FLAVOUR=tsan build-aux/get-ovs || return
     step compile build_tsan
-    sanitizer_environment
+    sanitizer_environment tsan
     local test
     for test in tests/unit/test-mailbox tests/unit/test-fake-transport tests/unit/test-service; do
         suite "$(basename $test)" env -C "$build/tsan" setarch -R "./$test"
@@ -238,7 +245,7 @@ phase_tsan() {
     suite transport env -C "$build/tsan" setarch -R "$top/tests/transport.py"
     suite sandbox-api env OTD_BUILDDIR="$build/tsan" setarch -R tests/sandbox-api.sh
     step no-reports no_reports
-    unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS
+    unset TSAN_OPTIONS
 }
 
 # Two at a time: a fuzzer has one thread.
